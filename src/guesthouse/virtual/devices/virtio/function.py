@@ -1,0 +1,42 @@
+"""What a virtio device type is to its transport."""
+
+from collections.abc import Callable
+from typing import ClassVar, Protocol
+
+from guesthouse.virtual.devices.state import Stateful
+from guesthouse.virtual.devices.virtio.queue import Handler
+from guesthouse.virtual.devices.wires import Memory
+
+
+class Transport(Protocol):
+    """What a device type may ask of its transport."""
+
+    memory: Memory
+
+    def accepted(self, feature: int) -> bool:
+        """Tell whether the driver has accepted a feature bit."""
+
+    def serve(self, queue: int, handler: Handler, wanted: Callable[[], bool] | None = None) -> None:
+        """Do all requests waiting in a queue, or those until `wanted` says no; nothing unless the driver is ready."""
+
+    def config_changed(self) -> None:
+        """Tell the driver that the configuration space has changed."""
+
+
+class Function(Stateful):
+    """A device type: its number, features, queues and configuration space (the register table)."""
+
+    device_id: ClassVar[int] = 0
+    queue_sizes: tuple[int, ...] = ()
+    features: int = 0
+    transport: Transport
+
+    def notify(self, queue: int) -> None:
+        """The driver has put requests into a queue."""
+
+
+class Nothing(Function):
+    """An empty slot: device number 0, which drivers pass over (section 4.2.3.1.1)."""
+
+    def __init__(self) -> None:
+        self.start()

@@ -1,0 +1,141 @@
+"""What a device is connected to: the only things it may know of the world outside its registers.
+
+Everything here is an interface. The machine makes the real ones, the tests make small fakes. The machine calls a device
+from one thread at a time, so neither side locks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class BadAddress(Exception):
+    """A device's access to guest memory left RAM; the device answers it as its specification says."""
+
+
+class Irq(Protocol):
+    """One interrupt line into an interrupt controller or a hart, level-triggered."""
+
+    def set(self, level: bool) -> None:
+        """Drive the line; setting the level it has already is allowed and changes nothing."""
+
+
+class Memory(Protocol):
+    """Guest-physical RAM as a bus master sees it; every method raises `BadAddress` outside RAM."""
+
+    def read(self, address: int, length: int) -> bytes:
+        """Copy `length` bytes out of RAM."""
+
+    def write(self, address: int, data: bytes) -> None:
+        """Copy `data` into RAM."""
+
+    def load(self, address: int, size: int) -> int:
+        """Read one little-endian word of 1, 2, 4 or 8 bytes, naturally aligned, in one piece."""
+
+    def store(self, address: int, size: int, value: int) -> None:
+        """Write one little-endian word of 1, 2, 4 or 8 bytes, naturally aligned, in one piece."""
+
+
+class Alarm(Protocol):
+    """A callback that is still to come."""
+
+    def cancel(self) -> None:
+        """Forget the callback; allowed after it has run."""
+
+
+class Clock(Protocol):
+    """Time in nanoseconds: the host's, or counted in instructions."""
+
+    def now(self) -> int:
+        """Nanoseconds since the machine started; never goes back."""
+
+    def realtime(self) -> int:
+        """Nanoseconds since 1970-01-01 00:00 UTC."""
+
+    def at(self, when: int, callback: Callable[[], None]) -> Alarm:
+        """Call back once, from the machine, when `now()` has reached `when` (at once where that is past)."""
+
+
+class Power(Protocol):
+    """The machine's switch; the guest stops at the end of the current instruction."""
+
+    def off(self, code: int) -> None:
+        """Switch off, with the status the run ends with (0 is success)."""
+
+    def reset(self) -> None:
+        """Start again from the reset vector."""
+
+
+class CharacterBackend(Protocol):
+    """Where a serial device's output goes; its input is pushed with the device's `receive`."""
+
+    def write(self, data: bytes) -> None:
+        """Take all of `data`."""
+
+
+class PortBackend(CharacterBackend, Protocol):
+    """The host's end of one port of a virtio console."""
+
+    def opened(self, is_open: bool) -> None:
+        """Hear whether the guest's end is open; also called where that has not changed."""
+
+
+class BlockBackend(Protocol):
+    """A disk of 512-byte sectors; every method may raise `OSError`, which the guest sees as an I/O error."""
+
+    @property
+    def sectors(self) -> int:
+        """The capacity in sectors."""
+
+    @property
+    def readonly(self) -> bool:
+        """Whether writes are refused."""
+
+    def read(self, sector: int, count: int) -> bytes:
+        """Read `count` sectors."""
+
+    def write(self, sector: int, data: bytes) -> None:
+        """Write whole sectors."""
+
+    def zero(self, sector: int, count: int, discard: bool) -> None:
+        """Make sectors read as zeros, giving their space back to the host where `discard` is set."""
+
+    def flush(self) -> None:
+        """Return once all that was written would survive a loss of power."""
+
+
+class Entropy(Protocol):
+    """A source of random bytes: the host's, or seeded."""
+
+    def bytes(self, count: int) -> bytes:
+        """Return `count` random bytes."""
+
+
+class HartTimer(Protocol):
+    """What the CLINT reaches of one hart."""
+
+    compare: int
+    """mtimecmp in ticks; setting it raises or lowers the hart's timer interrupt."""
+
+    def time(self) -> int:
+        """The hart's mtime in ticks."""
+
+    def software(self, level: bool) -> None:
+        """Drive the hart's machine software interrupt."""
+
+
+@dataclass(frozen=True)
+class Wires:
+    """Everything a board can connect to one device; each device takes the few it needs.
+
+    `contexts` are the interrupt controller's outputs, two a hart (machine, then supervisor). `backend` is the host's
+    end of this device, of the type its kind asks for, or None where nothing is connected.
+    """
+
+    irq: Irq
+    memory: Memory
+    clock: Clock
+    power: Power
+    backend: object = None
+    harts: tuple[HartTimer, ...] = ()
+    contexts: tuple[Irq, ...] = field(default=())

@@ -1,0 +1,1 @@
+"""Storage: block backends and image formats."""

@@ -1,0 +1,187 @@
+"""Small wires for devices under test."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from guesthouse.virtual.devices.virtio.console import PortDefinition
+from guesthouse.virtual.devices.wires import BadAddress, Wires
+
+BASE = 0x8000_0000
+
+
+class Line:
+    """An interrupt wire that remembers its level."""
+
+    def __init__(self) -> None:
+        self.level = False
+
+    def set(self, level: bool) -> None:
+        self.level = level
+
+
+class Ram:
+    """RAM of a few KiB at `BASE`."""
+
+    def __init__(self, size: int = 1 << 16) -> None:
+        self.data = bytearray(size)
+
+    def _at(self, address: int, length: int) -> int:
+        start = address - BASE
+        if start < 0 or length < 0 or start + length > len(self.data):
+            raise BadAddress(hex(address))
+        return start
+
+    def read(self, address: int, length: int) -> bytes:
+        start = self._at(address, length)
+        return bytes(self.data[start : start + length])
+
+    def write(self, address: int, data: bytes) -> None:
+        start = self._at(address, len(data))
+        self.data[start : start + len(data)] = data
+
+    def load(self, address: int, size: int) -> int:
+        assert address % size == 0
+        return int.from_bytes(self.read(address, size), "little")
+
+    def store(self, address: int, size: int, value: int) -> None:
+        assert address % size == 0
+        self.write(address, value.to_bytes(size, "little"))
+
+
+class Alarm:
+    def __init__(self, when: int, callback: Callable[[], None]) -> None:
+        self.when, self.callback, self.cancelled = when, callback, False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Clock:
+    """Time that stands still until `advance`."""
+
+    EPOCH = 1_700_000_000_000_000_000
+
+    def __init__(self) -> None:
+        self.time = 0
+        self.alarms: list[Alarm] = []
+
+    def now(self) -> int:
+        return self.time
+
+    def realtime(self) -> int:
+        return self.EPOCH + self.time
+
+    def at(self, when: int, callback: Callable[[], None]) -> Alarm:
+        self.alarms.append(Alarm(when, callback))
+        return self.alarms[-1]
+
+    def advance(self, nanoseconds: int) -> None:
+        self.time += nanoseconds
+        due = [alarm for alarm in self.alarms if alarm.when <= self.time]
+        self.alarms = [alarm for alarm in self.alarms if alarm.when > self.time]
+        for alarm in due:
+            if not alarm.cancelled:
+                alarm.callback()
+
+
+class Power:
+    def __init__(self) -> None:
+        self.events: list[object] = []
+
+    def off(self, code: int) -> None:
+        self.events.append(code)
+
+    def reset(self) -> None:
+        self.events.append("reset")
+
+
+class Output:
+    """A character or port backend that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.is_open = False
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def opened(self, is_open: bool) -> None:
+        self.is_open = is_open
+
+
+class Hart:
+    def __init__(self) -> None:
+        self.compare = 0
+        self.ticks = 0x1234
+        self.level = False
+
+    def time(self) -> int:
+        return self.ticks
+
+    def software(self, level: bool) -> None:
+        self.level = level
+
+
+class Disk:
+    """A disk in memory that fails at sector `broken`."""
+
+    def __init__(self, sectors: int = 64, readonly: bool = False, broken: int | None = None) -> None:
+        self.data = bytearray(sectors * 512)
+        self.sectors, self.readonly, self.broken = sectors, readonly, broken
+        self.flushes = 0
+
+    def _check(self, sector: int, count: int) -> None:
+        if self.broken is not None and sector <= self.broken < sector + count:
+            raise OSError("broken")
+        assert sector >= 0 and sector + count <= self.sectors, "the device must not reach outside the disk"
+
+    def read(self, sector: int, count: int) -> bytes:
+        self._check(sector, count)
+        return bytes(self.data[sector * 512 : (sector + count) * 512])
+
+    def write(self, sector: int, data: bytes) -> None:
+        assert not self.readonly
+        self._check(sector, len(data) // 512)
+        self.data[sector * 512 : sector * 512 + len(data)] = data
+
+    def zero(self, sector: int, count: int, discard: bool) -> None:
+        self._check(sector, count)
+        self.data[sector * 512 : (sector + count) * 512] = bytes(count * 512)
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+
+class Dice:
+    """Random bytes from a seed."""
+
+    def __init__(self) -> None:
+        self.random = random.Random(1)
+
+    def bytes(self, count: int) -> bytes:
+        return self.random.randbytes(count)
+
+
+def backend(kind: str) -> Any:
+    """A backend of the type a kind of device asks for."""
+    if kind == "uart":
+        return Output()
+    if kind == "virtio-block":
+        return Disk()
+    if kind == "virtio-console":
+        return [PortDefinition("console", Output()), PortDefinition("guesthouse.control", Output())]
+    return Dice() if kind == "virtio-entropy" else None
+
+
+def wires(kind: str = "", memory: Ram | None = None) -> Wires:
+    """A full set of fresh wires."""
+    return Wires(
+        irq=Line(),
+        memory=memory or Ram(),
+        clock=Clock(),
+        power=Power(),
+        backend=backend(kind),
+        harts=(Hart(), Hart()),
+        contexts=(Line(), Line(), Line(), Line()),
+    )

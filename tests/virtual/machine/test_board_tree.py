@@ -1,0 +1,82 @@
+import dataclasses
+from typing import Any
+
+import pytest
+
+from guesthouse.guest.device_tree import Node, flatten, parse
+from guesthouse.virtual.devices.catalogue import CATALOGUE
+from guesthouse.virtual.machine.board import virt
+from guesthouse.virtual.machine.board_tree import DEVICE_NODES, Boot, device_tree, extensions
+
+BOOT = Boot(
+    harts=2,
+    memory=5 << 30,
+    isa="rv64imafdc_zicsr_zicbom_zicboz",
+    bootargs="console=ttyS0",
+    initrd=(0x8800_0000, 0x8800_1234),
+    rng_seed=b"0123456789abcdef",
+)
+
+
+def find(root: Node, *path: str) -> Node:
+    for name in path:
+        root = next(child for child in root.children if child.name == name)
+    return root
+
+
+def tree(**changes: Any) -> Node:
+    return device_tree(virt(), dataclasses.replace(BOOT, **changes))
+
+
+def test_every_kind_of_device_has_a_node() -> None:
+    assert set(DEVICE_NODES) == set(CATALOGUE)
+
+
+def test_it_flattens_and_reads_back() -> None:
+    parsed = parse(flatten(tree()))
+    uart = find(parsed.root, "soc", "serial@10000000")
+    assert uart.properties["compatible"] == b"ns16550a\0"
+    assert uart.properties["clock-frequency"] == (3_686_400).to_bytes(4, "big")
+    assert find(parsed.root, "memory@80000000").properties["reg"] == bytes.fromhex("00000000800000000000000140000000")
+
+
+def test_chosen_tells_the_boot() -> None:
+    chosen = find(tree(), "chosen").properties
+    assert chosen["stdout-path"] == "/soc/serial@10000000"
+    assert chosen["linux,initrd-end"] == [0, 0x8800_1234]
+    assert chosen["rng-seed"] == b"0123456789abcdef"
+    assert "linux,initrd-start" not in find(tree(initrd=None), "chosen").properties
+
+
+def test_processors_give_their_isa_in_both_ways() -> None:
+    cpu = find(tree(), "cpus", "cpu@1").properties
+    assert (cpu["riscv,isa"], cpu["riscv,isa-base"]) == (BOOT.isa, "rv64i")
+    assert cpu["riscv,isa-extensions"] == ["i", "m", "a", "f", "d", "c", "zicsr", "zicbom", "zicboz"]
+    assert cpu["riscv,cboz-block-size"] == 64
+    assert "riscv,cbop-block-size" not in cpu
+    assert extensions("rv64i") == ["i"]
+
+
+def test_phandles_are_unique_and_lead_somewhere() -> None:
+    handles: list[Any] = []
+    parents: list[Any] = []
+
+    def visit(node: Node) -> None:
+        handles.extend([node.properties["phandle"]] if "phandle" in node.properties else [])
+        for name in ("interrupt-parent", "regmap"):
+            parents.extend([node.properties[name]] if name in node.properties else [])
+        wires = node.properties.get("interrupts-extended")
+        parents.extend(list(wires)[::2] if isinstance(wires, list) else [])
+        for child in node.children:
+            visit(child)
+
+    visit(tree(machine_mode=True))
+    assert len(set(handles)) == len(handles)
+    assert set(parents) <= set(handles)
+
+
+@pytest.mark.parametrize("machine_mode", [False, True])
+def test_the_clint_shows_only_to_firmware(machine_mode: bool) -> None:
+    names = [node.name for node in find(tree(machine_mode=machine_mode), "soc").children]
+    assert ("clint@2000000" in names) == machine_mode
+    assert names.count("virtio_mmio@10001000") == 1
