@@ -1,0 +1,77 @@
+"""The compile process: takes requests on its standard input, answers with relocatable objects.
+
+A message is four bytes of little-endian length and msgpack. The process that runs guests starts one of these and never
+imports LLVM itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import struct
+import sys
+import time
+from typing import Any, BinaryIO
+
+import msgspec
+
+from guesthouse.virtual.engine.compiler import Compiler
+from guesthouse.virtual.engine.interpreter import build_runtime
+from guesthouse.virtual.spec.description import Isa
+
+LENGTH = struct.Struct("<I")
+LARGEST = 64 << 20
+
+
+def read_message(stream: BinaryIO) -> Any:
+    """The next message, None at the end; raises ValueError for one that is too large."""
+    head = stream.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (size,) = LENGTH.unpack(head)
+    if size > LARGEST:
+        raise ValueError(f"a message of {size} bytes is larger than {LARGEST}")
+    return msgspec.msgpack.decode(stream.read(size))
+
+
+def write_message(stream: BinaryIO, message: Any) -> None:
+    """Send one message."""
+    data = msgspec.msgpack.encode(message)
+    stream.write(LENGTH.pack(len(data)) + data)
+    stream.flush()
+
+
+def isa_of(module: str) -> Isa:
+    """The instruction set that a module describes (its `ISA`)."""
+    found: Isa = importlib.import_module(module).ISA
+    return found
+
+
+class Service:
+    """Answers requests: `runtime` (everything compiled ahead) and `region` (a stretch of guest code)."""
+
+    def __init__(self) -> None:
+        self.compiler = Compiler()
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One request's answer; `error` holds the reason where it failed."""
+        started = time.process_time()
+        try:
+            found = getattr(self, "do_" + request["kind"])(request)
+        except Exception as error:  # noqa: BLE001  (the other side decides what to do without this object)
+            found = {"error": f"{type(error).__name__}: {error}"}
+        return {"id": request.get("id", 0), "seconds": time.process_time() - started, **found}
+
+    def do_runtime(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Runtime, decoder and handlers of an instruction set."""
+        return {"object": self.compiler.compile(build_runtime(isa_of(request["isa"])))}
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    service = Service()
+    while (request := read_message(sys.stdin.buffer)) is not None:
+        write_message(sys.stdout.buffer, service.answer(request))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""From LLVM IR as text to a relocatable object. The only module that imports LLVM; it lives in the compile process."""
+
+from __future__ import annotations
+
+import llvmlite
+import llvmlite.binding as llvm
+
+
+class Compiler:
+    """LLVM set up for this host; `level` 0..3 says how hard it tries."""
+
+    def __init__(self) -> None:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        self.cpu = llvm.get_host_cpu_name()
+        self.features = llvm.get_host_cpu_features().flatten()
+        self._machine = llvm.Target.from_default_triple().create_target_machine(
+            cpu=self.cpu, features=self.features, opt=2, reloc="pic", codemodel="small"
+        )
+
+    def compile(self, ir: str, level: int = 2) -> bytes:
+        """Optimise and generate code; raises RuntimeError with LLVM's words where the IR is wrong."""
+        module = self._optimised(ir, level)
+        return bytes(self._machine.emit_object(module))
+
+    def assembly(self, ir: str, level: int = 2) -> tuple[str, str]:
+        """The optimised IR and the host's assembly, for people."""
+        module = self._optimised(ir, level)
+        return str(module), str(self._machine.emit_assembly(module))
+
+    def _optimised(self, ir: str, level: int) -> llvm.ModuleRef:
+        module = llvm.parse_assembly(ir)
+        tuning = llvm.create_pipeline_tuning_options(speed_level=level)
+        builder = llvm.create_pass_builder(self._machine, tuning)
+        builder.getModulePassManager().run(module, builder)
+        return module
+
+
+def identity() -> str:
+    """What else than the IR decides the object: LLVM's version and the host's processor."""
+    features = llvm.get_host_cpu_features().flatten()
+    version = ".".join(map(str, llvm.llvm_version_info))
+    return f"llvmlite {llvmlite.__version__} llvm {version} {llvm.get_host_cpu_name()} {features}"

@@ -1,0 +1,84 @@
+"""What happens between stretches of native code: budget, time slices, interrupts, traps.
+
+In the semantics language, run natively. `interpreter.py` writes the few lines of IR that join these with the handlers.
+"""
+
+from guesthouse.virtual.memory.code import find_code
+from guesthouse.virtual.memory.shadow import BANK, FETCH_BANK, SUSPENDED
+from guesthouse.virtual.spec.description import function
+from guesthouse.virtual.spec.exits import Exit
+from guesthouse.virtual.spec.hooks import data_context, fetch_context, poll, take_trap
+from guesthouse.virtual.spec.host_words import host_nanoseconds
+from guesthouse.virtual.spec.layout import Field
+from guesthouse.virtual.spec.words import State, u64
+
+FIELDS = (
+    Field("slice", saved=False, doc="instructions between two looks at the clock"),
+    Field("slice_end", saved=False, doc="steps at which `remaining` reaches zero"),
+    Field("clock_function", saved=False, doc="address of the host's clock_gettime"),
+    Field("clock_time", saved=False, doc="its answer: seconds"),
+    Field("clock_rest", saved=False, doc="its answer: nanoseconds"),
+    Field("counted_clock", saved=False, doc="1: one nanosecond an instruction; 0: the host's clock"),
+    Field("clock_offset", saved=False, doc="nanoseconds added to the clock"),
+)
+
+
+@function
+def steps(s: State) -> u64:
+    """Steps (instructions and traps) taken so far; `remaining` must have been spilled."""
+    return u64(s.slice_end - s.remaining)
+
+
+@function
+def retired(s: State) -> u64:
+    """Instructions retired so far."""
+    return u64(s.slice_end - s.remaining - s.trapped)
+
+
+@function
+def nanoseconds(s: State) -> u64:
+    """The machine's clock."""
+    if s.counted_clock != 0:
+        return u64(steps(s) + s.clock_offset)
+    return u64(host_nanoseconds(s) + s.clock_offset)
+
+
+@function
+def begin_slice(s: State) -> None:
+    """Take the next stretch of the budget: to the next multiple of the slice, or to the end."""
+    now = steps(s)
+    end = u64(now + s.slice - (now & (s.slice - 1)))
+    s.slice_end = end if end < s.target else s.target
+    s.remaining = u64(s.slice_end - now)
+
+
+@function
+def find_next(s: State) -> u64:
+    """Slot of the next instruction, 0 to leave to the monitor, or a trap (an interrupt or a failed fetch)."""
+    if s.exit_reason != 0:
+        return 0
+    if s.remaining == 0:
+        if u64(s.slice_end) >= s.target:
+            s.exit_reason = Exit.BUDGET
+            return 0
+        begin_slice(s)
+        s.attention = 1
+    if s.request != 0:
+        s.exit_reason = Exit.ATTENTION
+        return 0
+    if s.attention != 0:
+        poll(s)
+    s.data_bank = u64(s.banks + data_context(s) * BANK)
+    s.fetch_bank = u64(s.fetch_banks + fetch_context(s) * FETCH_BANK)
+    return find_code(s)
+
+
+@function
+def trapped(s: State) -> u64:
+    """Let the guest take the trap that was raised; gives 1 where it is not the guest's but a reason to leave."""
+    if s.trap_cause == SUSPENDED:
+        return 1
+    s.remaining -= 1
+    s.trapped = u64(s.trapped + 1)
+    take_trap(s, s.trap_cause, s.trap_value)
+    return 0

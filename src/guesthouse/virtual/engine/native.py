@@ -1,0 +1,84 @@
+"""The native engine in the process that runs the guest: loads what the compile process made and enters it.
+
+It knows no LLVM and no instruction set; the set's description is read for names and layout only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+from guesthouse.host.memory import Mapping, address_of
+from guesthouse.virtual.engine.interpreter import Runtime
+from guesthouse.virtual.engine.objects import Arena, read_object
+from guesthouse.virtual.memory import code, shadow
+from guesthouse.virtual.memory.guest import GuestMemory
+from guesthouse.virtual.spec.description import Isa
+from guesthouse.virtual.spec.exits import Exit
+from guesthouse.virtual.spec.state import ProcessorState
+
+ARENA = 256 << 20
+CODE_POOL_PAGES = 4096
+SLICE = 1 << 14
+
+
+def code_page_size(unit: int) -> int:
+    """Bytes of a code page (see `memory.code`)."""
+    slots = 4096 // unit
+    return slots * shadow.SLOT + code.SENTINELS * shadow.SLOT + code.WORDS + slots * code.COUNTER
+
+
+class NativeEngine:
+    """Runs one processor in native code; `run` is the contract that every engine keeps."""
+
+    def __init__(self, isa: Isa, memory: GuestMemory, state: ProcessorState, runtime_object: bytes) -> None:
+        self.isa = isa
+        self.memory = memory
+        self.state = state
+        self.arena = Arena(ARENA)
+        self.arena.symbols |= self.arena.place(read_object(runtime_object))
+        self.arena.keep()
+        self._banks = Mapping(isa.contexts * shadow.BANK, "the shadow page table")
+        self._fetch = Mapping(isa.contexts * shadow.FETCH_BANK, "the shadow page table")
+        page = code_page_size(isa.unit)
+        self._pool = Mapping((CODE_POOL_PAGES + 1) * page, "decoded code")
+        self._symbol = {source.name: source.symbol for source, _ in Runtime(isa).functions.values()}
+        self._enter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.arena.symbols["enter"])
+        self._connect(page)
+
+    def _connect(self, page: int) -> None:
+        s, memory = self.state, self.memory
+        s.ram_base, s.ram_size, s.ram_host = memory.base, memory.size, memory.mapping.address
+        s.frames = memory.table.address
+        s.banks, s.bank_count, s.banks_used = self._banks.address, self.isa.contexts, (1 << self.isa.contexts) - 1
+        s.fetch_banks = self._fetch.address
+        s.lonely_page = self._pool.address
+        s.code_pool = s.code_next = self._pool.address + page
+        s.code_end = self._pool.address + (CODE_POOL_PAGES + 1) * page
+        s.slice = SLICE
+        s.clock_function = address_of("clock_gettime")
+        lookup = self.arena.symbols["handler.1"]
+        self._call("clear_code_page", s.lonely_page, 0, 0, lookup)
+        self._call("forget_translations")
+        memory.gate = lambda frame, physical, size: self._call("pass_gate", frame, physical, size)
+
+    def _call(self, name: str, *arguments: int) -> None:
+        kinds = [ctypes.c_void_p] + [ctypes.c_uint64] * len(arguments)
+        function = ctypes.CFUNCTYPE(None, *kinds)(self.arena.symbols[self._symbol[name]])
+        function(self.state.address, *arguments)
+
+    def run(self, budget: int) -> Exit:
+        """Run until something needs the monitor, at most `budget` steps (instructions and traps)."""
+        s = self.state
+        s.target = s.instructions + budget
+        s.slice_end = s.instructions
+        s.remaining = 0
+        s.exit_reason = 0
+        s.attention = 1
+        self._enter(s.address)
+        s.instructions = s.slice_end - s.remaining
+        return Exit(s.exit_reason)
+
+    def forget(self) -> None:
+        """Drop all decoded code and cached translations (the memory under them was replaced)."""
+        self._call("drop_all_code")
+        self._call("forget_translations")

@@ -1,0 +1,113 @@
+"""Relocatable objects: read what LLVM wrote, place it in the code arena, link it there.
+
+Source: System V ABI, ELF-64 object files; its x86-64 supplement, table 4.9 (relocation types).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from guesthouse.host.memory import CodeMapping
+
+SHF_ALLOC, SHT_RELA, SHT_NOBITS, SHT_SYMTAB = 2, 4, 8, 2
+R_64, R_PC32, R_PLT32 = 1, 2, 4
+HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
+SECTION = struct.Struct("<IIQQQQIIQQ")
+SYMBOL = struct.Struct("<IBBHQQ")
+RELOCATION = struct.Struct("<QQq")
+
+
+class ArenaFull(Exception):
+    """No room for an object; what is there must be dropped first."""
+
+
+@dataclass(frozen=True)
+class Relocation:
+    """A place to patch: `kind` at `offset` with a symbol's address plus `addend`."""
+
+    offset: int
+    kind: int
+    symbol: str
+    base: int  # offset in the image of a local section symbol's section, where `symbol` is empty
+    addend: int
+
+
+@dataclass(frozen=True)
+class NativeObject:
+    """An object ready to be placed: its bytes with sections laid out, symbols and relocations."""
+
+    image: bytes
+    symbols: dict[str, int]
+    relocations: tuple[Relocation, ...]
+
+
+def read_object(data: bytes) -> NativeObject:
+    """Lay out the allocated sections of an x86-64 relocatable object; raises ValueError where it is not one."""
+    if data[:5] != b"\x7fELF\x02":
+        raise ValueError("not an ELF-64 object")
+    header = HEADER.unpack_from(data)
+    sections = [SECTION.unpack_from(data, header[6] + i * header[11]) for i in range(header[12])]
+    image = bytearray()
+    places: dict[int, int] = {}
+    for index, (_, kind, flags, _, offset, size, _, _, align, _) in enumerate(sections):
+        if flags & SHF_ALLOC and size:
+            image += bytes(-len(image) % max(align, 1))
+            places[index] = len(image)
+            image += bytes(size) if kind == SHT_NOBITS else data[offset : offset + size]
+    table = next(section for section in sections if section[1] == SHT_SYMTAB)
+    strings = data[sections[table[6]][4] : sections[table[6]][4] + sections[table[6]][5]]
+    entries = [SYMBOL.unpack_from(data, table[4] + i * SYMBOL.size) for i in range(table[5] // SYMBOL.size)]
+    names = [strings[entry[0] : strings.index(b"\0", entry[0])].decode() for entry in entries]
+    symbols = {
+        name: places[entry[3]] + entry[4] for name, entry in zip(names, entries, strict=True) if name and entry[3] in places
+    }
+    relocations = []
+    for section in sections:
+        if section[1] == SHT_RELA and section[7] in places:
+            for i in range(section[5] // RELOCATION.size):
+                offset, info, addend = RELOCATION.unpack_from(data, section[4] + i * RELOCATION.size)
+                name, entry = names[info >> 32], entries[info >> 32]
+                local = places.get(entry[3], 0) + entry[4] if not name or name in symbols else 0
+                own = "" if not name or name in symbols else name
+                place = places[section[7]] + offset
+                relocations.append(Relocation(place, info & 0xFFFFFFFF, own, local, addend))
+    return NativeObject(bytes(image), symbols, tuple(relocations))
+
+
+class Arena:
+    """Executable memory where objects are placed one behind the other, and the symbols in it."""
+
+    def __init__(self, size: int) -> None:
+        self.mapping = CodeMapping(size)
+        self.symbols: dict[str, int] = {}
+        self.used = 0
+        self._floor = 0
+
+    def place(self, item: NativeObject) -> dict[str, int]:
+        """Relocate an object into the arena; gives its symbols' addresses. Raises ArenaFull."""
+        start = self.used + (-self.used % 64)
+        if start + len(item.image) > self.mapping.size:
+            raise ArenaFull
+        image = bytearray(item.image)
+        base = self.mapping.address + start
+        for relocation in item.relocations:
+            target = self.symbols[relocation.symbol] if relocation.symbol else base + relocation.base
+            target += relocation.addend
+            if relocation.kind == R_64:
+                struct.pack_into("<Q", image, relocation.offset, target & ((1 << 64) - 1))
+            elif relocation.kind in (R_PC32, R_PLT32):
+                struct.pack_into("<i", image, relocation.offset, target - base - relocation.offset)
+            else:
+                raise ValueError(f"relocation type {relocation.kind} is not known")
+        self.mapping.view[start : start + len(image)] = image
+        self.used = start + len(image)
+        return {name: base + offset for name, offset in item.symbols.items()}
+
+    def keep(self) -> None:
+        """What has been placed so far stays when the rest is dropped."""
+        self._floor = self.used
+
+    def drop(self) -> None:
+        """Forget everything placed since `keep`; no processor may be inside it."""
+        self.used = self._floor

@@ -1,0 +1,73 @@
+"""Zicbom, Zicboz and Zicbop, cache-block operations: volume I, chapter 20. A block has 64 bytes.
+
+Memory is coherent here, so management only checks what the manual lets it check (20.3 to 20.5): the privilege that
+`menvcfg` and `senvcfg` grant, and that the block may be read.
+"""
+
+from guesthouse.virtual.isa.riscv64.description import instruction
+from guesthouse.virtual.isa.riscv64.environment import illegal
+from guesthouse.virtual.spec.words import State, flag, touch, u64, zero_block
+
+EXTENSION = "Zicbom"
+
+BLOCK = 64
+CBIE = 3 << 4  # of menvcfg and senvcfg: cbo.inval is illegal (0), flushes (1) or invalidates (3)
+CBCFE = 1 << 6  # cbo.clean and cbo.flush are legal
+CBZE = 1 << 7  # cbo.zero is legal
+USER = 0
+MACHINE = 3
+
+
+def granted(s: State, field: u64) -> flag:
+    """Whether every mode above the current one enables the operation (20.4, "Exceptions")."""
+    return s.mode == MACHINE or (s.menvcfg & field != 0 and (s.mode != USER or s.senvcfg & field != 0))
+
+
+def manage(s: State, address: u64, field: u64) -> None:
+    """Do what management of a block of coherent memory does: check, and nothing."""
+    if not granted(s, field):
+        illegal(s)
+    touch(s, address, 0, 1)
+
+
+# 20.4 Cache-block management
+
+
+@instruction("cbo.inval (rs1)", "000000000000 rs1 010 00000 0001111")
+def cbo_inval(s, rs1):
+    manage(s, s.x[rs1], CBIE)
+
+
+@instruction("cbo.clean (rs1)", "000000000001 rs1 010 00000 0001111")
+def cbo_clean(s, rs1):
+    manage(s, s.x[rs1], CBCFE)
+
+
+@instruction("cbo.flush (rs1)", "000000000010 rs1 010 00000 0001111")
+def cbo_flush(s, rs1):
+    manage(s, s.x[rs1], CBCFE)
+
+
+@instruction("cbo.zero (rs1)", "000000000100 rs1 010 00000 0001111", extension="Zicboz")
+def cbo_zero(s, rs1):
+    if not granted(s, CBZE):
+        illegal(s)
+    zero_block(s, s.x[rs1], BLOCK)
+
+
+# Prefetches are hints among the encodings of `ori x0`.
+
+
+@instruction("prefetch.i offset(rs1)", "offset[11:5] 00000 rs1 110 00000 0010011", extension="Zicbop")
+def prefetch_i(s):
+    pass
+
+
+@instruction("prefetch.r offset(rs1)", "offset[11:5] 00001 rs1 110 00000 0010011", extension="Zicbop")
+def prefetch_r(s):
+    pass
+
+
+@instruction("prefetch.w offset(rs1)", "offset[11:5] 00011 rs1 110 00000 0010011", extension="Zicbop")
+def prefetch_w(s):
+    pass

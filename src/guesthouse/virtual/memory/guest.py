@@ -1,0 +1,71 @@
+"""Guest-physical memory as Python sees it: RAM through the frame table, every write through one gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from guesthouse.host.memory import Mapping
+from guesthouse.virtual.devices.wires import BadAddress
+from guesthouse.virtual.memory.frames import FRAME, GATED, HOST, PAGE, STATE
+
+
+class GuestMemory:
+    """`size` bytes of RAM at guest-physical `base`. Addresses are guest-physical; values little-endian.
+
+    `gate(frame_address, physical, size)` is called before a write to a page whose state asks for it.
+    """
+
+    def __init__(self, base: int, size: int) -> None:
+        self.base = base
+        self.size = size
+        self.mapping = Mapping(size, "the guest's memory")
+        self.table = Mapping(size // PAGE * FRAME, "the frame table")
+        self._frames = self.table.view.cast("Q")
+        self.gate: Callable[[int, int, int], None] = lambda frame, physical, size: None
+
+    def _spans(self, address: int, length: int) -> Iterator[tuple[int, int, int, int]]:
+        """(index of the frame's first word, offset in the mapping, physical address, length) page by page."""
+        offset = address - self.base
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise BadAddress(f"{address:#x}..{address + length:#x} is not all in RAM")
+        end = offset + length
+        while offset < end:
+            step = min(end - offset, PAGE - offset % PAGE)
+            yield offset // PAGE * (FRAME // 8), offset, self.base + offset, step
+            offset += step
+
+    def read(self, address: int, length: int) -> bytes:
+        """Copy out; raises BadAddress outside RAM."""
+        parts = []
+        for index, offset, _, step in self._spans(address, length):
+            if self._frames[index + HOST // 8]:
+                raise NotImplementedError("pages outside the default mapping")
+            parts.append(bytes(self.mapping.view[offset : offset + step]))
+        return b"".join(parts)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Copy in, through the gate; raises BadAddress outside RAM before anything changed."""
+        done = 0
+        for index, offset, physical, step in list(self._spans(address, len(data))):
+            if self._frames[index + STATE // 8] & GATED:
+                self.gate(self.table.address + index * 8, physical, step)
+            self.mapping.view[offset : offset + step] = data[done : done + step]
+            done += step
+
+    def load(self, address: int, size: int) -> int:
+        """One little-endian word; raises BadAddress outside RAM."""
+        return int.from_bytes(self.read(address, size), "little")
+
+    def store(self, address: int, size: int, value: int) -> None:
+        """Write one little-endian word; raises BadAddress outside RAM."""
+        self.write(address, (value & ((1 << 8 * size) - 1)).to_bytes(size, "little"))
+
+    def contains(self, address: int, length: int = 1) -> bool:
+        """Whether all of it is RAM."""
+        return self.base <= address and address + length <= self.base + self.size
+
+    def close(self) -> None:
+        """Give the memory back to the host."""
+        self._frames.release()
+        self.mapping.close()
+        self.table.close()

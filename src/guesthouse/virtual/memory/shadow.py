@@ -1,0 +1,310 @@
+"""The shadow page table: guest virtual to host address, as a software TLB that native code probes inline.
+
+Everything here is in the semantics language and runs natively, on a miss of the inlined fast path. There is one bank of
+entries for each translation context (mode, SUM, MXR ...), so that a change of these is a switch, not a flush.
+A tag is the guest-virtual page; an impossible one (low bit set) matches nothing.
+"""
+
+from guesthouse.virtual.memory.frames import CLEAN, CODE, FRAME, GATED, HAS_CODE, HOST, STATE
+from guesthouse.virtual.spec.description import function
+from guesthouse.virtual.spec.exits import Exit
+from guesthouse.virtual.spec.hooks import LONGEST, UNIT_SHIFT, access_fault, data_context, translate
+from guesthouse.virtual.spec.host_words import Handler, host_compare_exchange, host_handler, host_load, host_store
+from guesthouse.virtual.spec.layout import Field
+from guesthouse.virtual.spec.words import MASK64, State, Trap, flag, u64
+
+SLOT = 16  # bytes of a decoded-instruction slot: the address of its handler, then
+OPERANDS = 8  # the operands
+
+ENTRY = 32  # read tag, write tag, host minus guest address, frame
+READ_TAG, WRITE_TAG, ADDEND, FRAME_OF = 0, 8, 16, 24
+ENTRIES = 1024
+BANK = ENTRY * ENTRIES
+NO_TAG = 1
+
+LOAD, STORE, FETCH = 0, 1, 2  # kinds of access
+MAY_LOAD, MAY_STORE, MAY_FETCH, DO_NOT_CACHE = 1, 2, 4, 8  # rights that `translate` gives
+
+SUSPENDED = MASK64  # a trap cause that is not the guest's: leave with `exit_reason`
+
+FIELDS = (
+    Field("ram_base", saved=False, doc="guest-physical address of RAM"),
+    Field("ram_size", saved=False, doc="bytes of RAM"),
+    Field("ram_host", saved=False, doc="host address of RAM's default mapping"),
+    Field("frames", saved=False, doc="host address of the frame table"),
+    Field("banks", saved=False, doc="host address of the shadow page table"),
+    Field("bank_count", saved=False, doc="its number of banks"),
+    Field("banks_used", saved=False, doc="bit i: bank i holds entries"),
+    Field("data_bank", saved=False, doc="the bank of the present context"),
+    Field("physical", saved=False, doc="guest-physical address last translated"),
+    Field("dropped", saved=False, doc="writes to pages that hold code"),
+    Field("fetch_banks", saved=False, doc="host address of the fetch side: a bank a context"),
+    Field("misses", saved=False, doc="shadow page table misses"),
+)
+
+
+@function
+def frame_of(s: State, physical: u64) -> u64:
+    """Host address of a physical page's frame entry, 0 where there is no RAM."""
+    offset = u64(physical - s.ram_base)
+    if offset >= s.ram_size:
+        return 0
+    return u64(s.frames + (offset >> 12) * FRAME)
+
+
+def place_in(s: State, frame: u64, physical: u64) -> u64:
+    """Host address of a byte of a frame."""
+    host = host_load(frame + HOST, 8)
+    if host == 0:
+        return u64(s.ram_host + u64(physical - s.ram_base))
+    return u64(host + (physical & 0xFFF))
+
+
+@function
+def physical_load(s: State, physical: u64, size: u64) -> u64:
+    """A word of RAM by physical address, all ones where there is none."""
+    frame = frame_of(s, physical)
+    if frame == 0:
+        return MASK64
+    return read_host(place_in(s, frame, physical), size)
+
+
+@function
+def physical_compare_exchange(s: State, physical: u64, size: u64, expected: u64, desired: u64) -> u64:
+    """Compare and exchange of an 8-byte word of RAM; passes the write gate."""
+    frame = frame_of(s, physical)
+    if frame == 0:
+        return 0
+    if host_load(frame + STATE, 8) & GATED != 0:
+        pass_gate(s, frame, physical, 8)
+    return host_compare_exchange(place_in(s, frame, physical), 8, expected, desired)
+
+
+def read_host(place: u64, size: u64) -> u64:
+    """Read 1, 2, 4 or 8 bytes of host memory."""
+    match size:
+        case 1:
+            return host_load(place, 1)
+        case 2:
+            return host_load(place, 2)
+        case 4:
+            return host_load(place, 4)
+        case _:
+            return host_load(place, 8)
+
+
+def write_host(place: u64, size: u64, value: u64) -> None:
+    """Write 1, 2, 4 or 8 bytes of host memory."""
+    match size:
+        case 1:
+            host_store(place, 1, value)
+        case 2:
+            host_store(place, 2, value)
+        case 4:
+            host_store(place, 4, value)
+        case _:
+            host_store(place, 8, value)
+
+
+@function
+def pass_gate(s: State, frame: u64, physical: u64, size: u64) -> None:
+    """What a write to a gated page must do first: mark it dirty, drop the code in the bytes written."""
+    state = host_load(frame + STATE, 8)
+    host_store(frame + STATE, 8, state & ~CLEAN)
+    if state & HAS_CODE != 0:
+        drop_code(s, frame, physical, size)
+
+
+@function
+def drop_code(s: State, frame: u64, physical: u64, size: u64) -> None:
+    """Undo the decoding of every instruction that has a byte among those written."""
+    page = host_load(frame + CODE, 8)
+    offset = physical & 0xFFF
+    before = LONGEST - (1 << UNIT_SHIFT)
+    first = offset - before if offset >= before else 0
+    s.dropped = u64(s.dropped + 1)
+    decode = host_handler(Handler.DECODE)
+    for i in range(u64(first) >> UNIT_SHIFT, u64(offset + size + (1 << UNIT_SHIFT) - 1) >> UNIT_SHIFT):
+        host_store(u64(page + SLOT * i), 8, decode)
+
+
+@function
+def data_place(s: State, address: u64, size: u64, access: u64) -> u64:
+    """Host address of guest-virtual data within one page, 0 where it is not RAM; fills the shadow page table."""
+    context = data_context(s)
+    slot = u64(s.banks + context * BANK + ((address >> 12) & (ENTRIES - 1)) * ENTRY)
+    tag = host_load(slot + WRITE_TAG, 8) if access == STORE else host_load(slot + READ_TAG, 8)
+    if tag == address & ~0xFFF:
+        return u64(address + host_load(slot + ADDEND, 8))
+    s.misses = u64(s.misses + 1)
+    page = translate(s, address, size, access, context)
+    physical = (page & ~0xFFF) | (address & 0xFFF)
+    s.physical = physical
+    frame = frame_of(s, physical)
+    if frame == 0:
+        return 0
+    place = place_in(s, frame, physical)
+    state = host_load(frame + STATE, 8)
+    if access == STORE and state & GATED != 0:
+        pass_gate(s, frame, physical, size)
+        state = host_load(frame + STATE, 8)
+    if page & DO_NOT_CACHE != 0:
+        return place
+    fill(s, slot, context, address & ~0xFFF, frame, u64(place - address), page, state)
+    return place
+
+
+def fill(s: State, slot: u64, context: u64, tag: u64, frame: u64, addend: u64, rights: u64, state: u64) -> None:
+    """Put a translation into its slot; a gated page gets no write tag."""
+    s.banks_used |= 1 << (context & 63)
+    host_store(slot + READ_TAG, 8, tag if rights & MAY_LOAD != 0 else NO_TAG)
+    host_store(slot + WRITE_TAG, 8, tag if rights & MAY_STORE != 0 and state & GATED == 0 else NO_TAG)
+    host_store(slot + ADDEND, 8, addend)
+    host_store(slot + FRAME_OF, 8, frame)
+
+
+@function
+def slow_load(s: State, address: u64, size: u64) -> u64:
+    """A load that the fast path could not do: a miss, a misaligned one, a device."""
+    first = 4096 - (address & 0xFFF)
+    if size > first:
+        return load_across(s, address, size, first)
+    place = data_place(s, address, size, LOAD)
+    if place != 0:
+        return read_host(place, size)
+    if s.exit_answered == 1:
+        s.exit_answered = 0
+        return s.exit_value
+    ask_device(s, address, size, LOAD, 0)
+    return 0
+
+
+def load_across(s: State, address: u64, size: u64, first: u64) -> u64:
+    """A load across two pages, both translated before a byte is read."""
+    place = data_place(s, address, first, LOAD)
+    rest = data_place(s, u64(address + first), u64(size - first), LOAD)
+    if place == 0 or rest == 0:
+        access_fault(s, address, LOAD)
+    value = 0
+    for i in range(size):
+        byte = host_load(u64(place + i), 1) if i < first else host_load(u64(rest + (i - first)), 1)
+        value = value | (byte << ((8 * i) & 63))
+    return u64(value)
+
+
+@function
+def slow_store(s: State, address: u64, size: u64, value: u64) -> None:
+    """A store that the fast path could not do: a miss, a gated page, a misaligned one, a device."""
+    first = 4096 - (address & 0xFFF)
+    if size > first:
+        store_across(s, address, size, first, value)
+        return
+    place = data_place(s, address, size, STORE)
+    if place != 0:
+        write_host(place, size, value)
+    elif s.exit_answered == 1:
+        s.exit_answered = 0
+    else:
+        ask_device(s, address, size, STORE, value)
+
+
+def store_across(s: State, address: u64, size: u64, first: u64, value: u64) -> None:
+    """A store across two pages, both probed before a byte changes."""
+    place = data_place(s, address, first, STORE)
+    rest = data_place(s, u64(address + first), u64(size - first), STORE)
+    if place == 0 or rest == 0:
+        access_fault(s, address, STORE)
+    for i in range(size):
+        if i < first:
+            host_store(u64(place + i), 1, value >> ((8 * i) & 63))
+        else:
+            host_store(u64(rest + (i - first)), 1, value >> ((8 * i) & 63))
+
+
+def ask_device(s: State, address: u64, size: u64, access: u64, value: u64) -> None:
+    """Leave to the monitor for a device access, unless it has said that nothing is there."""
+    if s.exit_answered == 2:
+        s.exit_answered = 0
+        access_fault(s, address, access)
+    s.exit_reason = Exit.DEVICE_READ if access == LOAD else Exit.DEVICE_WRITE
+    s.exit_address = s.physical
+    s.exit_size = size
+    s.exit_value = value
+    raise Trap(SUSPENDED, 0)
+
+
+@function
+def atomic_place(s: State, address: u64, size: u64) -> u64:
+    """Host address for an atomic access; devices do not take part in those."""
+    place = data_place(s, address, size, STORE)
+    if place == 0:
+        access_fault(s, address, STORE)
+    return place
+
+
+@function
+def touch(s: State, address: u64, access: u64, size: u64) -> None:
+    """The trap that an access would raise, without the access."""
+    data_place(s, address, size, access)
+
+
+@function
+def zero_block(s: State, address: u64, size: u64) -> None:
+    """Clear the aligned block of `size` bytes that holds the address."""
+    place = data_place(s, address & u64(-size), size, STORE)
+    if place == 0:
+        access_fault(s, address, STORE)
+    for i in range(size >> 3):
+        host_store(u64(place + 8 * i), 8, 0)
+
+
+@function
+def forget_translations(s: State) -> None:
+    """Drop every entry of every bank in use, and the fetch side."""
+    for bank in range(s.bank_count):
+        if (s.banks_used >> (bank & 63)) & 1 != 0:
+            for i in range(ENTRIES):
+                slot = u64(s.banks + bank * BANK + i * ENTRY)
+                host_store(slot + READ_TAG, 8, NO_TAG)
+                host_store(slot + WRITE_TAG, 8, NO_TAG)
+    s.banks_used = 0
+    forget_fetches(s)
+
+
+@function
+def forget_translation(s: State, address: u64) -> None:
+    """Drop the entry of one page in every bank, and the fetch side."""
+    for bank in range(s.bank_count):
+        slot = u64(s.banks + bank * BANK + ((address >> 12) & (ENTRIES - 1)) * ENTRY)
+        host_store(slot + READ_TAG, 8, NO_TAG)
+        host_store(slot + WRITE_TAG, 8, NO_TAG)
+    forget_fetch(s, address)
+
+
+FETCH_ENTRIES = 256
+FETCH_ENTRY = 16  # tag, code page
+FETCH_BANK = FETCH_ENTRIES * FETCH_ENTRY
+
+
+@function
+def forget_fetches(s: State) -> None:
+    """Drop every entry of the fetch side."""
+    for i in range(u64(s.bank_count * FETCH_ENTRIES)):
+        host_store(u64(s.fetch_banks + i * FETCH_ENTRY), 8, NO_TAG)
+
+
+def forget_fetch(s: State, address: u64) -> None:
+    """Drop the fetch side's entries of one page."""
+    for bank in range(s.bank_count):
+        host_store(u64(s.fetch_banks + bank * FETCH_BANK + ((address >> 12) & (FETCH_ENTRIES - 1)) * FETCH_ENTRY), 8, NO_TAG)
+
+
+@function
+def gate_writes(s: State, frame: u64) -> None:
+    """Take the write tags of a page that has become gated."""
+    for bank in range(s.bank_count):
+        if (s.banks_used >> (bank & 63)) & 1 != 0:
+            for i in range(ENTRIES):
+                slot = u64(s.banks + bank * BANK + i * ENTRY)
+                if host_load(slot + FRAME_OF, 8) == frame:
+                    host_store(slot + WRITE_TAG, 8, NO_TAG)
