@@ -61,8 +61,9 @@ def find_next(s: State) -> u64:
         if u64(s.slice_end) >= s.target:
             s.exit_reason = Exit.BUDGET
             return 0
+        if steps(s) & (s.slice - 1) == 0:
+            s.attention = 1
         begin_slice(s)
-        s.attention = 1
     if s.request != 0:
         s.exit_reason = Exit.ATTENTION
         return 0

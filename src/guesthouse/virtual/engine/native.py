@@ -73,7 +73,6 @@ class NativeEngine:
         s.slice_end = s.instructions
         s.remaining = 0
         s.exit_reason = 0
-        s.attention = 1
         self._enter(s.address)
         s.instructions = s.slice_end - s.remaining
         return Exit(s.exit_reason)

@@ -49,7 +49,7 @@ CONTROL = (
     Field("target", saved=False, doc="`instructions` at which the running budget is spent"),
     Field("remaining", saved=False, doc="budget left, spilled where an instruction looks at time"),
     Field("trapped", doc="traps taken: steps that retired nothing"),
-    Field("attention", saved=False, doc="nonzero: look at interrupts and requests at the next poll"),
+    Field("attention", doc="nonzero: look at interrupts and requests at the next poll"),
     Field("request", saved=False, doc="nonzero: somebody outside asks the engine to stop"),
     Field("trap_cause", saved=False, doc="the trap being raised"),
     Field("trap_value", saved=False, doc="its value"),

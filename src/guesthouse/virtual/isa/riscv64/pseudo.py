@@ -207,19 +207,20 @@ def pcrel_lo(value: int, address: int, notes: dict[int, int]) -> int:
 
 
 def load_immediate(operands: list[str], scope: Scope) -> list[str]:
-    """`li rd, value`: LUI and ADDIW, then shifts and additions for what is left of 64 bits."""
+    """`li rd, value`: LUI and ADDIW, then shifts and additions for what is left of 64 bits, as GNU as does."""
     if len(operands) != 2:
         raise ValueError("'li' takes a register and a number")
     register, value = operands[0], evaluate(operands[1], scope)
     if not -(1 << 63) <= value < 1 << 64:
         raise ValueError(f"{value} does not fit in 64 bits")
-    return _constant(register, signed_part(value, 64))
+    value = signed_part(value, 64)
+    return [f"addi {register}, zero, {value}"] if -2048 <= value < 2048 else _constant(register, value)
 
 
 def _constant(register: str, value: int) -> list[str]:
     low = signed_part(value, 12)
     if value == low:
-        return [f"addi {register}, zero, {low}"]
+        return [f"addiw {register}, zero, {low}"]
     if value == signed_part(value, 32):
         return [f"lui {register}, {upper_part(value)}", *([f"addiw {register}, {register}, {low}"] if low else [])]
     rest = value - low

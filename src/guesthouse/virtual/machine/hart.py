@@ -1,0 +1,117 @@
+"""A hart seen from the devices: its wires and its clock."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections.abc import Callable
+
+from guesthouse.virtual.spec.state import ProcessorState
+from guesthouse.virtual.spec.words import MASK64
+
+MACHINE_SOFTWARE, SUPERVISOR_EXTERNAL, MACHINE_EXTERNAL = 3, 9, 11  # bits of mip
+
+
+class InterruptWire:
+    """A device's line into one bit of a hart's pending interrupts."""
+
+    def __init__(self, state: ProcessorState, bit: int) -> None:
+        self._state = state
+        self._mask = 1 << bit
+
+    def set(self, level: bool) -> None:
+        """Hold the line up or let it down."""
+        s = self._state
+        if level:
+            s.external |= self._mask
+        else:
+            s.external &= ~self._mask
+        s.attention = 1
+
+
+class HartWires:
+    """What the CLINT reaches of a hart: its timer compare register and its software interrupt."""
+
+    def __init__(self, state: ProcessorState, clock: MachineClock, tick: int) -> None:
+        self._state = state
+        self._clock = clock
+        self._tick = tick  # nanoseconds
+        self._software = InterruptWire(state, MACHINE_SOFTWARE)
+
+    @property
+    def compare(self) -> int:
+        """mtimecmp, in ticks."""
+        return int(self._state.mtimecmp)
+
+    @compare.setter
+    def compare(self, value: int) -> None:
+        self._state.mtimecmp = value
+        self._state.attention = 1
+
+    def time(self) -> int:
+        """mtime, in ticks."""
+        return (self._clock.now() // self._tick + self._state.time_offset) & MASK64
+
+    def software(self, level: bool) -> None:
+        """Raise or lower the machine software interrupt."""
+        self._software.set(level)
+
+
+class MachineClock:
+    """The machine's time in nanoseconds: the host's, or one an instruction; and alarms on it."""
+
+    def __init__(self, state: ProcessorState, counted: bool, start: int = 0) -> None:
+        self._state = state
+        self.counted = counted
+        self._alarms: list[tuple[int, int, Alarm]] = []
+        self._order = itertools.count()
+        state.counted_clock = int(counted)
+        state.clock_offset = start if counted else start - self._host()
+
+    def _host(self) -> int:
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+    def now(self) -> int:
+        """Nanoseconds since the machine started."""
+        s = self._state
+        return int(s.instructions if self.counted else self._host()) + s.clock_offset & MASK64
+
+    def realtime(self) -> int:
+        """Nanoseconds since 1970; a counted clock starts at a fixed date."""
+        return 1_700_000_000_000_000_000 + self.now() if self.counted else time.time_ns()
+
+    def skip(self, nanoseconds: int) -> None:
+        """Let time pass at once (a counted clock, while the guest waits)."""
+        self._state.clock_offset += nanoseconds
+
+    def at(self, when: int, callback: Callable[[], None]) -> Alarm:
+        """Call back from the machine's thread once `now()` has reached `when`."""
+        alarm = Alarm(callback)
+        heapq.heappush(self._alarms, (when, next(self._order), alarm))
+        return alarm
+
+    def next_alarm(self) -> int:
+        """When the next alarm is due; all ones for never."""
+        while self._alarms and self._alarms[0][2].callback is None:
+            heapq.heappop(self._alarms)
+        return self._alarms[0][0] if self._alarms else MASK64
+
+    def ring(self) -> None:
+        """Call back those that are due."""
+        while self.next_alarm() <= self.now():
+            alarm = heapq.heappop(self._alarms)[2]
+            callback, alarm.callback = alarm.callback, None
+            if callback:
+                callback()
+
+
+class Alarm:
+    """A callback that is still to come."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        """Forget it."""
+        self.callback = None

@@ -1,0 +1,194 @@
+"""The supervisor binary interface, answered by the monitor: a kernel runs without firmware.
+
+Source: RISC-V Supervisor Binary Interface Specification, version 2.0; the chapter is named at each extension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from guesthouse.virtual.devices.wires import BadAddress
+from guesthouse.virtual.memory.guest import GuestMemory
+from guesthouse.virtual.spec.state import ProcessorState
+from guesthouse.virtual.spec.words import MASK64
+
+SUCCESS, FAILED, NOT_SUPPORTED, INVALID_PARAM, DENIED, INVALID_ADDRESS, ALREADY_AVAILABLE = 0, -1, -2, -3, -4, -5, -6
+VERSION = 2 << 24
+IMPLEMENTATION_ID = 0x47_48  # not a registered one: "GH"
+
+BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN = 0x10, 0x54494D45, 0x735049, 0x52464E43, 0x48534D, 0x53525354, 0x4442434E
+LEGACY = range(0, 9)
+A0, A1, A2, A3, A4, A6, A7 = 10, 11, 12, 13, 14, 16, 17
+SSIP = 1 << 1
+LONGEST_WRITE = 1 << 20  # bytes taken from a debug console write at once; the caller sees how many
+
+Answer = tuple[int, int]
+
+
+class Board(Protocol):
+    """What the calls reach besides the hart."""
+
+    memory: GuestMemory
+
+    def console_write(self, data: bytes) -> None: ...
+    def console_read(self, limit: int) -> bytes: ...
+    def power_off(self, code: int) -> None: ...
+    def restart(self) -> None: ...
+
+
+class Sbi:
+    """Answers environment calls of one hart: function in a6, extension in a7, arguments in a0 to a5."""
+
+    def __init__(self, state: ProcessorState, board: Board) -> None:
+        self.state = state
+        self.board = board
+        self._extensions: dict[int, Callable[[int], Answer]] = {
+            BASE: self._base,
+            TIME: self._time,
+            IPI: self._ipi,
+            RFENCE: self._rfence,
+            HSM: self._hsm,
+            SRST: self._srst,
+            DBCN: self._dbcn,
+        }
+
+    def call(self) -> None:
+        """Answer the call that the registers hold: error in a0, value in a1."""
+        x = self.state.x
+        extension = x[A7]
+        if extension in LEGACY:
+            x[A0] = self._legacy(extension)
+            return
+        answer = self._extensions.get(extension)
+        error, value = answer(x[A6]) if answer else (NOT_SUPPORTED, 0)
+        x[A0], x[A1] = error, value
+
+    # Chapter 4: base.
+
+    def _base(self, function: int) -> Answer:
+        known = self.state.x[A0] in self._extensions or self.state.x[A0] in LEGACY
+        values = [VERSION, IMPLEMENTATION_ID, 1, int(known), 0, 0, 0]
+        return (SUCCESS, values[function]) if function < len(values) else (NOT_SUPPORTED, 0)
+
+    # Chapter 5: the legacy extensions give their result in a0 alone.
+
+    def _legacy(self, extension: int) -> int:
+        s = self.state
+        match extension:
+            case 0:
+                self._set_timer(s.x[A0])
+            case 1:
+                self.board.console_write(bytes([s.x[A0] & 0xFF]))
+            case 2:
+                data = self.board.console_read(1)
+                return data[0] if data else -1
+            case 3:
+                s.mip &= ~SSIP
+            case 4:
+                s.mip |= SSIP
+                s.attention = 1
+            case 5 | 6 | 7:
+                self._forget()
+            case 8:
+                self.board.power_off(0)
+        return SUCCESS
+
+    # Chapter 6: timer.
+
+    def _time(self, function: int) -> Answer:
+        if function != 0:
+            return NOT_SUPPORTED, 0
+        self._set_timer(self.state.x[A0])
+        return SUCCESS, 0
+
+    def _set_timer(self, when: int) -> None:
+        self.state.stimecmp = when
+        self.state.attention = 1
+
+    # Chapter 7: inter-processor interrupts.
+
+    def _ipi(self, function: int) -> Answer:
+        if function != 0:
+            return NOT_SUPPORTED, 0
+        harts = self._harts(self.state.x[A0], self.state.x[A1])
+        if harts is None:
+            return INVALID_PARAM, 0
+        if harts:
+            self.state.mip |= SSIP
+            self.state.attention = 1
+        return SUCCESS, 0
+
+    def _harts(self, mask: int, base: int) -> bool | None:
+        """Whether hart 0 is meant; None where another one is, which does not exist."""
+        if base == MASK64:
+            return True
+        if base != 0:
+            return None if mask else False
+        return bool(mask & 1) if mask <= 1 else None
+
+    # Chapter 8: remote fences.
+
+    def _rfence(self, function: int) -> Answer:
+        if function > 2:
+            return NOT_SUPPORTED, 0
+        if self._harts(self.state.x[A0], self.state.x[A1]) is None:
+            return INVALID_PARAM, 0
+        if function:
+            self._forget()
+        return SUCCESS, 0
+
+    def _forget(self) -> None:
+        self.state.environment.forget_translations()
+
+    # Chapter 9: hart state management.
+
+    def _hsm(self, function: int) -> Answer:
+        hart = self.state.x[A0]
+        match function:
+            case 0:
+                return (ALREADY_AVAILABLE, 0) if hart == 0 else (INVALID_PARAM, 0)
+            case 1:
+                return FAILED, 0  # the only hart cannot stop: nobody could start it again
+            case 2:
+                return (SUCCESS, 0) if hart == 0 else (INVALID_PARAM, 0)
+            case 3:
+                return (SUCCESS, 0) if self.state.x[A0] == 0 else (NOT_SUPPORTED, 0)
+        return NOT_SUPPORTED, 0
+
+    # Chapter 10: system reset.
+
+    def _srst(self, function: int) -> Answer:
+        kind, reason = self.state.x[A0], self.state.x[A1]
+        if function != 0:
+            return NOT_SUPPORTED, 0
+        if kind > 2 or reason > 1:
+            return INVALID_PARAM, 0
+        if kind == 0:
+            self.board.power_off(reason)
+        else:
+            self.board.restart()
+        return SUCCESS, 0
+
+    # Chapter 12: debug console.
+
+    def _dbcn(self, function: int) -> Answer:
+        x = self.state.x
+        try:
+            match function:
+                case 0:
+                    count = min(x[A0], LONGEST_WRITE)
+                    self.board.console_write(self.board.memory.read(x[A1] | x[A2] << 64, count))
+                    return SUCCESS, count
+                case 1:
+                    if not self.board.memory.contains(x[A1] | x[A2] << 64, min(x[A0], LONGEST_WRITE)):
+                        return INVALID_PARAM, 0
+                    data = self.board.console_read(min(x[A0], LONGEST_WRITE))
+                    self.board.memory.write(x[A1] | x[A2] << 64, data)
+                    return SUCCESS, len(data)
+                case 2:
+                    self.board.console_write(bytes([x[A0] & 0xFF]))
+                    return SUCCESS, 0
+        except BadAddress:
+            return INVALID_PARAM, 0
+        return NOT_SUPPORTED, 0
