@@ -10,10 +10,12 @@ import importlib
 import struct
 import sys
 import time
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 
+from guesthouse.host.cache import AuthenticatedCache
 from guesthouse.virtual.engine.compiler import Compiler
 from guesthouse.virtual.engine.interpreter import build_runtime
 from guesthouse.virtual.spec.description import Isa
@@ -47,10 +49,13 @@ def isa_of(module: str) -> Isa:
 
 
 class Service:
-    """Answers requests: `runtime` (everything compiled ahead) and `region` (a stretch of guest code)."""
+    """Answers requests: `open` first, then `runtime` (everything compiled ahead) and `region` (guest code)."""
 
     def __init__(self) -> None:
         self.compiler = Compiler()
+        self.isa: Isa
+        self.cache: AuthenticatedCache
+        self.digest = ""
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """One request's answer; `error` holds the reason where it failed."""
@@ -61,9 +66,18 @@ class Service:
             found = {"error": f"{type(error).__name__}: {error}"}
         return {"id": request.get("id", 0), "seconds": time.process_time() - started, **found}
 
+    def do_open(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Which instruction set, and where objects are kept under which digest."""
+        self.isa = isa_of(request["isa"])
+        self.cache = AuthenticatedCache(Path(request["folder"]))
+        self.digest = request["digest"]
+        return {}
+
     def do_runtime(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Runtime, decoder and handlers of an instruction set."""
-        return {"object": self.compiler.compile(build_runtime(isa_of(request["isa"])))}
+        """Runtime, decoder and handlers of the instruction set."""
+        made = self.compiler.compile(build_runtime(self.isa))
+        self.cache.put(f"{self.digest}.runtime", made)
+        return {"object": made}
 
 
 def main() -> None:

@@ -1,0 +1,80 @@
+"""A folder of what can be made again, where nothing is believed that this user's programs did not write.
+
+Each entry begins with a digest keyed by a per-user secret, so that a truncated, altered or foreign file reads as absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+KEY_BYTES = 32
+DIGEST_BYTES = 32
+
+
+class AuthenticatedCache:
+    """Entries by name in `folder` (mode 0700). Without a usable folder it holds nothing and says so in `problem`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problem = ""
+        self._key = self._load_key()
+
+    def _load_key(self) -> bytes:
+        path = self.folder / "key"
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not path.exists():
+                draft = self.folder / f".key.{os.getpid()}.{secrets.token_hex(4)}"
+                draft.touch(mode=0o600)
+                draft.write_bytes(secrets.token_bytes(KEY_BYTES))
+                try:
+                    os.link(draft, path)  # the first of two at once wins, whole
+                except FileExistsError:
+                    pass
+                finally:
+                    draft.unlink()
+            key = path.read_bytes()
+            if len(key) == KEY_BYTES:
+                return key
+            self.problem = f"{path} is damaged; remove the folder {self.folder}"
+        except OSError as error:
+            self.problem = f"no cache in {self.folder} ({error.strerror})"
+        return secrets.token_bytes(KEY_BYTES)
+
+    def _digest(self, name: str, data: bytes) -> bytes:
+        return hashlib.blake2b(name.encode() + b"\0" + data, key=self._key, digest_size=DIGEST_BYTES).digest()
+
+    def get(self, name: str) -> bytes | None:
+        """The entry's content, None where there is none to be believed."""
+        try:
+            data = (self.folder / name).read_bytes()
+        except OSError:
+            return None
+        if hmac.compare_digest(data[:DIGEST_BYTES], self._digest(name, data[DIGEST_BYTES:])):
+            return data[DIGEST_BYTES:]
+        return None
+
+    def put(self, name: str, data: bytes) -> bool:
+        """Write an entry as a whole; False where the folder or the disk does not allow it."""
+        draft = self.folder / f".{name}.{os.getpid()}"
+        try:
+            draft.write_bytes(self._digest(name, data) + data)
+            draft.replace(self.folder / name)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            return False
+        return True
+
+
+def processor_identity() -> str:
+    """What of the host's processor decides whether native code made for it runs here."""
+    wanted = ("model name", "flags", "CPU implementer", "Features")
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0].splitlines()
+    except OSError:
+        return "unknown"
+    return "\n".join(line for line in lines if line.startswith(wanted))
