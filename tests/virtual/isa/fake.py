@@ -6,26 +6,37 @@ import importlib
 import pkgutil
 import random
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import guesthouse.virtual.isa.riscv64 as package
 from guesthouse.virtual.isa.riscv64.description import RISCV64
 from guesthouse.virtual.spec.description import Instruction
+from guesthouse.virtual.spec.layout import RegisterFile
 from guesthouse.virtual.spec.words import Trap
 
-from .riscv64.hart import Environment, Hart
-
 MASK = (1 << 64) - 1
-MEMORY, SIZE = 0x8010_0000, 0x1000
-PC = 0x8000_0000
+MEMORY, SIZE = 0x9000_0000, 0x1000
+PC = 0x8020_0000
 
 for module in pkgutil.iter_modules(package.__path__):
     importlib.import_module(f"{package.__name__}.{module.name}")
 
-UNPRIVILEGED = frozenset("I M A C Zba Zbb Zbc Zbs Zicond Zifencei Zihintpause Zicbom Zicbop Zicboz".split())
+UNPRIVILEGED = frozenset(
+    (
+        *("I", "M", "A", "C", "Zba", "Zbb", "Zbc", "Zbs", "Zicond"),
+        *("Zifencei", "Zihintpause", "Zicbom", "Zicbop", "Zicboz"),
+    )
+)
 EDGES = (
     *(0, 1, 2, 3, 31, 32, 63, 64, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF),
     *(1 << 32, (1 << 63) - 1, 1 << 63, (1 << 63) + 1, MASK - 1, MASK, 0xFFFF_FFFF_8000_0000, 0xFFFF_FFFF_7FFF_FFFF),
-    *(0x0102_0304_0506_0708, 0x8000_0001_0000_8001, 0x00FF_0000_FF00_0100, 0x5555_5555_5555_5555, 0xAAAA_AAAA_AAAA_AAAA),
+    *(
+        0x0102_0304_0506_0708,
+        0x8000_0001_0000_8001,
+        0x00FF_0000_FF00_0100,
+        0x5555_5555_5555_5555,
+        0xAAAA_AAAA_AAAA_AAAA,
+    ),
 )
 
 
@@ -33,11 +44,36 @@ class Fault(Exception):
     """An access outside the fake's memory."""
 
 
-class FlatMemory(Environment):
+class Registers(list):  # type: ignore[type-arg]
+    """Integer or floating-point registers: what is written is truncated, a zero register stays zero."""
+
+    def __init__(self, file: RegisterFile) -> None:
+        super().__init__([0] * file.count)
+        self.file = file
+
+    def __setitem__(self, index: int, value: int) -> None:  # type: ignore[override]
+        assert index >= 0
+        if index != self.file.zero:
+            super().__setitem__(index, int(value) & ((1 << self.file.bits) - 1))
+
+
+class Hart(SimpleNamespace):
+    """The state of a hart: every field of the layout at its reset value, and the fake's memory."""
+
+    environment: FlatMemory
+
+    def __init__(self) -> None:
+        super().__init__(environment=FlatMemory(), next_pc=0)
+        for name, field in RISCV64.layout.fields.items():
+            setattr(self, name, Registers(field) if isinstance(field, RegisterFile) else field.reset)
+
+
+class FlatMemory:
     """A page of memory at MEMORY."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self.word = 0  # the instruction's bytes
+        self.synchronized = 0
         self.bytes = bytearray(SIZE)
         self.touched: list[tuple[int, int, int]] = []
         self.fences = 0
@@ -82,6 +118,12 @@ class FlatMemory(Environment):
             self.store(address, size, value)
         return 0 if held else 1
 
+    def fetched(self) -> int:
+        return self.word
+
+    def synchronize(self) -> None:
+        self.synchronized += 1
+
     def fence(self) -> None:
         self.fences += 1
 
@@ -89,7 +131,6 @@ class FlatMemory(Environment):
 def hart(registers: dict[int, int] | None = None, memory: bytes = b"") -> Hart:
     """A hart in machine mode with these registers, memory filled from its start."""
     made = Hart()
-    made.environment = FlatMemory()
     made.environment.bytes[: len(memory)] = memory
     made.pc = PC
     for number, value in (registers or {}).items():
@@ -103,7 +144,7 @@ def execute(s: Hart, instruction: Instruction | str, **operands: int) -> Hart:
         instruction = RISCV64.by_name[instruction]
     s.next_pc = s.pc + instruction.pattern.length
     instruction.semantics(s, *(operands[name] for name in instruction.parameters))
-    s.pc = s.next_pc
+    s.pc = s.next_pc & MASK
     return s
 
 

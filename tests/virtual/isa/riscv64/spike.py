@@ -55,8 +55,6 @@ def run(image: bytes, folder: Path, isa: str = ISA) -> list[Commit]:
         found = _COMMIT.match(line)
         if found and int(found[1], 16) >= BASE:
             written = _WRITE.search(found[3])
-            commits.append(
-                Commit(int(found[1], 16), (int(written[1]), int(written[2], 16)) if written else None)
-            )
+            commits.append(Commit(int(found[1], 16), (int(written[1]), int(written[2], 16)) if written else None))
     assert commits, done.stderr.decode()
     return commits

@@ -7,7 +7,7 @@ import pytest
 from guesthouse.virtual.isa.riscv64.description import RISCV64
 from guesthouse.virtual.spec.words import Trap
 
-from ..fake import EDGES, MEMORY, SIZE, Fault, execute, hart, random_word
+from ..fake import EDGES, MEMORY, PC, SIZE, Fault, execute, hart, random_word
 from .unicorn_hart import UnicornHart
 
 LEFT_OUT = ("fence_i", "pause", "ecall", "ebreak", "c_ebreak", "c_fld", "c_fsd", "c_fldsp", "c_fsdsp")
@@ -30,7 +30,7 @@ def registers_for(instruction, values, rng):
         pointer = MEMORY + rng.randrange(0, SIZE - 16, size)
         registers[base] = pointer - values.get("offset", values.get("uimm", 0))
     if instruction.name in ("jalr", "c_jr", "c_jalr"):
-        registers[values["rs1"]] = 0x8000_0100 + rng.randrange(4096)
+        registers[values["rs1"]] = PC + 0x100 + rng.randrange(4096)
     return registers
 
 

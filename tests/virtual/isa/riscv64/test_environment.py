@@ -1,4 +1,5 @@
 import pytest
+
 from guesthouse.virtual.isa.riscv64.causes import Cause
 from guesthouse.virtual.isa.riscv64.environment import ebreak, ecall, illegal
 from guesthouse.virtual.spec.exits import Exit

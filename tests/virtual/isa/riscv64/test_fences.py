@@ -1,4 +1,5 @@
 import pytest
+
 from guesthouse.virtual.isa.riscv64.causes import Cause
 from guesthouse.virtual.isa.riscv64.fences import sfence_inval_ir, sfence_vma, sfence_w_inval, sinval_vma
 from guesthouse.virtual.spec.words import Trap

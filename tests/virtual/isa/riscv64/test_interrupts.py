@@ -1,6 +1,7 @@
 import itertools
 
 import pytest
+
 from guesthouse.virtual.isa.riscv64.causes import INTERRUPT, Cause
 from guesthouse.virtual.isa.riscv64.interrupts import next_timer, notice_interrupts, pending_interrupts, poll, wfi
 from guesthouse.virtual.spec.exits import Exit

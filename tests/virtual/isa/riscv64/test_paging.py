@@ -1,6 +1,7 @@
 import random
 
 import pytest
+
 from guesthouse.virtual.isa.riscv64.causes import Cause
 from guesthouse.virtual.isa.riscv64.paging import access_fault, data_context, fetch_context, translate
 from guesthouse.virtual.spec.words import Trap
@@ -106,9 +107,9 @@ def compare(memory, satp, menvcfg, mode, sum_, mxr, address, access):
     return 0
 
 
-def table_for(levels, leaf_level, address, leaf, table_bits=1):
+def table_for(levels, leaf_level, address, leaf, table_bits=1, root=ROOT):
     """Page tables that map `address` by one leaf."""
-    memory, table = {}, ROOT
+    memory, table = {}, root
     for i in reversed(range(levels)):
         place = table + (address >> (12 + 9 * i) & 511) * 8
         if i == leaf_level:

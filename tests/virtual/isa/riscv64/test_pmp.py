@@ -1,6 +1,7 @@
 import random
 
 import pytest
+
 from guesthouse.virtual.isa.riscv64.paging import translate
 from guesthouse.virtual.isa.riscv64.pmp import pmp_read, pmp_rights, pmp_write
 from guesthouse.virtual.spec.words import Trap
@@ -43,7 +44,9 @@ def test_random_entries():
         hart = Hart()
         for index in range(16):
             if rng.random() < 0.4:
-                hart.pmpcfg[index] = rng.choice((0, LOCKED)) | rng.choice((TOR, NA4, NAPOT)) | rng.choice((0, 1, 3, 4, 7))
+                hart.pmpcfg[index] = (
+                    rng.choice((0, LOCKED)) | rng.choice((TOR, NA4, NAPOT)) | rng.choice((0, 1, 3, 4, 7))
+                )
             ones = rng.choice((0, 0, 1, 3, 5, 9, 10, 12, 54))
             hart.pmpaddr[index] = (0x2000_0000 + rng.randrange(0x1000)) | (1 << ones) - 1
         for _ in range(20):

@@ -1,4 +1,5 @@
 import pytest
+
 from guesthouse.virtual.isa.riscv64.paging import translate
 from guesthouse.virtual.isa.riscv64.translations import forget_page, forget_pages
 

@@ -1,5 +1,9 @@
 import pytest
+
 from guesthouse.virtual.isa.riscv64.causes import INTERRUPT, Cause
+from guesthouse.virtual.isa.riscv64.csr import csr_check, csr_write
+from guesthouse.virtual.isa.riscv64.csr_names import Csr
+from guesthouse.virtual.isa.riscv64.paging import translate
 from guesthouse.virtual.isa.riscv64.trap import mret, reset, sret, start_monitored, take_trap
 from guesthouse.virtual.spec.words import Trap
 
@@ -56,6 +60,11 @@ def test_under_a_monitor_all_traps_are_the_supervisors():
     hart = Hart()
     start_monitored(hart)
     assert (hart.mode, hart.monitor) == (1, 1)
+    assert translate(hart, 0x8000_0000, 8, 1, 2) == 0x8000_0007
+    for number in (Csr.STIMECMP, Csr.TIME, Csr.CYCLE, Csr.SATP):
+        csr_check(hart, number, 0)
+    csr_write(hart, Csr.SIE, (1 << 64) - 1)
+    assert hart.mie == 0x222
     for cause in (Cause.ILLEGAL_INSTRUCTION, Cause.SUPERVISOR_TIMER_INTERRUPT, Cause.HARDWARE_ERROR):
         take_trap(hart, cause, 0)
         assert (hart.mode, hart.scause) == (1, cause)

@@ -15,7 +15,7 @@ class UnicornHart:
 
     def __init__(self) -> None:
         self.uc = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV64)
-        self.uc.mem_map(PC & ~0xFFFF, 0x20000)
+        self.uc.mem_map(PC - 0x10_0000, 0x20_1000)  # as far as JAL reaches
         self.uc.mem_map(MEMORY, SIZE)
 
     def step(self, word: int, length: int, registers: dict[int, int], memory: bytes) -> None:

@@ -164,7 +164,7 @@ READ = (
     ("la rd, symbol", "auipc rd, %pcrel_hi(symbol)", "addi rd, rd, %pcrel_lo(. - 4)"),
     ("lla rd, symbol", "auipc rd, %pcrel_hi(symbol)", "addi rd, rd, %pcrel_lo(. - 4)"),
     ("call symbol", "auipc ra, %pcrel_hi(symbol)", "jalr ra, %pcrel_lo(. - 4)(ra)"),
-    ("call rd, symbol", "auipc rd, %pcrel_hi(symbol)", "jalr rd, %pcrel_lo(. - 4)(rd)"),
+    ("call rd, symbol", "auipc t1, %pcrel_hi(symbol)", "jalr rd, %pcrel_lo(. - 4)(t1)"),
     ("tail symbol", "auipc t1, %pcrel_hi(symbol)", "jalr zero, %pcrel_lo(. - 4)(t1)"),
     ("jump symbol, rs1", "auipc rs1, %pcrel_hi(symbol)", "jalr zero, %pcrel_lo(. - 4)(rs1)"),
     *((f"{name} rd, symbol", "auipc rd, %pcrel_hi(symbol)", f"{name} rd, %pcrel_lo(. - 4)(rd)") for name in LOADS),
