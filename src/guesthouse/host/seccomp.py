@@ -1,0 +1,123 @@
+"""A seccomp filter for the process that runs a guest: the system calls it still may make, as a BPF program.
+
+Sources: seccomp(2), the kernel's seccomp_filter document; x86-64 numbers from the kernel's syscall_64.tbl.
+"""
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+AUDIT_ARCH_X86_64 = 0xC000003E
+X32 = 0x4000_0000
+NR_OFFSET, ARCH_OFFSET, ARGUMENTS_OFFSET = 0, 4, 16
+LOAD, EQUAL, AT_LEAST, AND, RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
+KILL_PROCESS, ERRNO, ALLOW = 0x8000_0000, 0x0005_0000, 0x7FFF_0000
+INSTRUCTION = struct.Struct("<HBBI")
+
+SECCOMP, SET_MODE_FILTER, GET_ACTION_AVAILABLE = 317, 1, 2
+THREAD_SYNC = 1
+
+PROT_EXEC, CLONE_THREAD, AT_EMPTY_PATH = 0x4, 0x1_0000, 0x1000
+CLONE3 = 435
+
+ALWAYS = {
+    # bytes through descriptors that are open already
+    "read": 0, "write": 1, "close": 3, "fstat": 5, "lseek": 8, "pread64": 17, "pwrite64": 18, "readv": 19, "writev": 20,
+    "fsync": 74, "fdatasync": 75, "ftruncate": 77, "fallocate": 285, "preadv": 295, "pwritev": 296,
+    # waiting
+    "poll": 7, "sched_yield": 24, "select": 23, "pause": 34, "nanosleep": 35, "futex": 202, "restart_syscall": 219,
+    "clock_nanosleep": 230, "epoll_wait": 232, "epoll_ctl": 233, "pselect6": 270, "ppoll": 271, "epoll_pwait": 281,
+    "epoll_pwait2": 441,
+    # memory; what would be executable is refused below
+    "munmap": 11, "brk": 12, "mremap": 25, "madvise": 28,
+    # signals of its own, threads, the end
+    "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "exit": 60, "wait4": 61, "sigaltstack": 131,
+    "gettid": 186, "set_tid_address": 218, "exit_group": 231, "waitid": 247, "set_robust_list": 273, "rseq": 334,
+    # harmless questions
+    "getpid": 39, "getrusage": 98, "gettimeofday": 96, "times": 100, "getppid": 110, "sched_getaffinity": 204,
+    "time": 201, "clock_gettime": 228, "clock_getres": 229, "getcpu": 309, "getrandom": 318,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A system call allowed only where argument `argument`, masked, has this value (its low 32 bits)."""
+
+    number: int
+    argument: int
+    mask: int
+    value: int
+
+
+def rules(pid: int) -> list[Rule]:
+    """The system calls that are allowed under a condition, for the process `pid`."""
+    commands = (1, 2, 3, 4)  # F_GETFD, F_SETFD, F_GETFL, F_SETFL
+    return [
+        Rule(9, 2, PROT_EXEC, 0),  # mmap
+        Rule(10, 2, PROT_EXEC, 0),  # mprotect
+        Rule(56, 0, CLONE_THREAD, CLONE_THREAD),  # clone: threads, never processes
+        Rule(234, 0, 0xFFFF_FFFF, pid),  # tgkill: itself, as abort does
+        Rule(262, 3, AT_EMPTY_PATH, AT_EMPTY_PATH),  # newfstatat: of a descriptor
+        *(Rule(72, 1, 0xFFFF_FFFF, command) for command in commands),  # fcntl
+    ]
+
+
+def program(allowed: Sequence[int], conditional: Sequence[Rule]) -> bytes:
+    """The filter: a foreign architecture is killed, what is not allowed fails with EPERM (clone3 with ENOSYS).
+
+    The C library takes ENOSYS as the sign to use clone, whose flags a filter can see.
+    """
+    code = [
+        _op(LOAD, ARCH_OFFSET),
+        _op(EQUAL, AUDIT_ARCH_X86_64, 1, 0),
+        _op(RETURN, KILL_PROCESS),
+        _op(LOAD, NR_OFFSET),
+        _op(AT_LEAST, X32, 0, 1),
+        _op(RETURN, KILL_PROCESS),
+    ]
+    for number in allowed:
+        code += [_op(EQUAL, number, 0, 1), _op(RETURN, ALLOW)]
+    for rule in conditional:
+        code += [
+            _op(EQUAL, rule.number, 0, 5),
+            _op(LOAD, ARGUMENTS_OFFSET + 8 * rule.argument),
+            _op(AND, rule.mask),
+            _op(EQUAL, rule.value, 0, 1),
+            _op(RETURN, ALLOW),
+            _op(LOAD, NR_OFFSET),
+        ]
+    code += [_op(EQUAL, CLONE3, 0, 1), _op(RETURN, ERRNO | errno.ENOSYS), _op(RETURN, ERRNO | errno.EPERM)]
+    return b"".join(code)
+
+
+def _op(code: int, k: int, when_true: int = 0, when_false: int = 0) -> bytes:
+    return INSTRUCTION.pack(code, when_true, when_false, k)
+
+
+def seccomp_missing(libc: ctypes.CDLL) -> str:
+    """Why no filter can be set on this host; "" where one can."""
+    if platform.machine() != "x86_64":
+        return f"the filter is not written for {platform.machine()} processors"
+    if libc.syscall(SECCOMP, GET_ACTION_AVAILABLE, 0, struct.pack("<I", KILL_PROCESS)):
+        return "the kernel has no seccomp filters"
+    return ""
+
+
+def forbid_system_calls(libc: ctypes.CDLL) -> str:
+    """Filter the system calls of every thread of this process; "" or why that is not possible.
+
+    Needs no-new-privileges to be set.
+    """
+    if missing := seccomp_missing(libc):
+        return missing
+    code = program(tuple(ALWAYS.values()), rules(os.getpid()))
+    holder = ctypes.create_string_buffer(code, len(code))
+    head = struct.pack("<HxxxxxxQ", len(code) // INSTRUCTION.size, ctypes.addressof(holder))
+    result = libc.syscall(SECCOMP, SET_MODE_FILTER, THREAD_SYNC, head)
+    if result:
+        return "a thread refuses the filter" if result > 0 else os.strerror(ctypes.get_errno())
+    return ""

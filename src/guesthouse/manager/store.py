@@ -1,0 +1,131 @@
+"""The user's images on disk: one folder an image, described by its `image.json`.
+
+Files are named by their content, and the description is written last in one step: a reader sees the old image or the
+new one. Replaced files stay until the image is replaced again, for guests that are just starting from them.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from guesthouse.errors import UserError
+from guesthouse.host.user_folders import (
+    data_folder,
+    exclusive,
+    list_folder,
+    make_folder,
+    read_file,
+    remove_file,
+    write_file,
+)
+
+DEFINITION = "image.json"
+FORMAT = 1
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+_FILE_NAME = re.compile(r"[a-z]+-[0-9a-f]{16}\Z")
+
+
+class ImageDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `image.json` holds.
+
+    `kernel` and `initrd` name files beside it ("" for no initrd); `append` is added to the kernel's parameters;
+    `packages` maps the packages it was built from to their versions; `recipe` says which way of building made it.
+    """
+
+    name: str
+    kernel: str
+    initrd: str = ""
+    append: str = ""
+    description: str = ""
+    packages: dict[str, str] = {}
+    recipe: int = 0
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class Image:
+    """A stored image: its definition and the paths of its files."""
+
+    definition: ImageDefinition
+    folder: Path
+
+    @property
+    def kernel(self) -> Path:
+        """The kernel's file."""
+        return self.folder / self.definition.kernel
+
+    @property
+    def initrd(self) -> Path | None:
+        """The initramfs, where it has one."""
+        return self.folder / self.definition.initrd if self.definition.initrd else None
+
+
+class ImageStore:
+    """The images under one folder, the user's own unless another is given."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Nothing is created before an image is stored."""
+        self.folder = folder or data_folder() / "images"
+
+    def names(self) -> list[str]:
+        """The names of the images that are there, sorted."""
+        return [name for name in list_folder(self.folder) if _NAME.match(name) and self.get(name)]
+
+    def get(self, name: str) -> Image | None:
+        """The image of that name, None where there is none. Raises UserError where its definition is damaged."""
+        folder = self._image_folder(name)
+        data = read_file(folder / DEFINITION)
+        if data is None:
+            return None
+        try:
+            definition = msgspec.json.decode(data, type=ImageDefinition)
+        except msgspec.DecodeError as error:
+            raise _damaged(name, str(error)) from error
+        files = [definition.kernel, *filter(None, [definition.initrd])]
+        if definition.format != FORMAT or not all(_FILE_NAME.match(file) for file in files):
+            raise _damaged(name, "a newer program made it, or its files have other names")
+        return Image(definition, folder)
+
+    def put(self, definition: ImageDefinition, files: Mapping[str, bytes]) -> Image:
+        """Store or replace an image; `files` has "kernel" and perhaps "initrd", whose names are put in the definition.
+
+        Hold the image's lock meanwhile.
+        """
+        folder = self._image_folder(definition.name)
+        make_folder(folder)
+        kept = {DEFINITION, *self._files_of(definition.name)}
+        names = {role: f"{role}-{hashlib.sha256(data).hexdigest()[:16]}" for role, data in files.items()}
+        for role, data in files.items():
+            write_file(folder / names[role], data)
+        changed = msgspec.structs.replace(definition, kernel=names["kernel"], initrd=names.get("initrd", ""))
+        write_file(folder / DEFINITION, msgspec.json.format(msgspec.json.encode(changed), indent=2) + b"\n")
+        for name in set(list_folder(folder)) - kept - set(names.values()):
+            remove_file(folder / name)
+        return Image(changed, folder)
+
+    def lock(self, name: str, waiting: Callable[[], None] | None = None) -> AbstractContextManager[None]:
+        """The right to replace an image, held inside a `with`; where another process has it, `waiting` is called."""
+        self._image_folder(name)
+        return exclusive(self.folder / f".{name}.lock", waiting)
+
+    def _image_folder(self, name: str) -> Path:
+        if not _NAME.match(name):
+            raise UserError(f"{name!r} can't be an image's name; use small letters, digits, '.', '_' and '-'.")
+        return self.folder / name
+
+    def _files_of(self, name: str) -> list[str]:
+        """The files of the image as it is; none where it is missing or damaged."""
+        try:
+            image = self.get(name)
+        except UserError:
+            return []
+        return [image.definition.kernel, image.definition.initrd] if image else []
+
+
+def _damaged(name: str, why: str) -> UserError:
+    return UserError(f"Image {name!r} can't be used ({why}); build it again with `guesthouse pull {name}`.")

@@ -1,0 +1,49 @@
+import pytest
+
+from guesthouse.errors import UserError
+from guesthouse.guest.tiny import applet_names, build_tiny
+from tests.guest.packages import busybox, deb, kernel_files, linux_image
+from tests.guest.test_cpio import unpack
+
+
+def test_the_image_has_the_kernel_busybox_and_the_modules_in_order() -> None:
+    image = build_tiny(deb(kernel_files()), deb({"usr/bin/busybox": busybox()}), "1.37")
+    assert image.release == "6.1-test"
+    assert image.kernel == linux_image(b"kernel")
+    files = {path: (mode, data) for path, mode, data, _ in unpack(image.initrd)}
+    assert files["init"][0] == files["usr/bin/busybox"][0] == 0o100755
+    assert files["usr/bin/sh"] == (0o120777, b"busybox")
+    assert files["usr/bin/busybox"][1] == busybox()
+    assert b"6.1-test, busybox 1.37" in files["etc/motd"][1]
+    loading = [names_in(files[f"etc/modules-load{suffix}"][1]) for suffix in ("", "-disk")]
+    assert loading[0] == ["virtio_mmio", "virtio_blk", "failover", "net_failover", "virtio_net", "virtio_rng"]
+    assert loading[1] == ["crc32c_generic", "jbd2", "mbcache", "ext4"]
+    for line in files["etc/modules-load"][1].decode().split():
+        assert line.lstrip("/") in files
+    folder = "usr/lib/modules/6.1-test"
+    assert b"ext4.ko: jbd2.ko mbcache.ko\n" in files[f"{folder}/modules.dep"][1]
+    assert files[f"{folder}/modules.alias"][1] == b"alias fs-ext4 ext4\n"
+
+
+def names_in(listing: bytes) -> list[str]:
+    return [line.rpartition("/")[2].removesuffix(".ko") for line in listing.decode().split()]
+
+
+def test_the_same_packages_give_the_same_image() -> None:
+    packages = deb(kernel_files()), deb({"bin/busybox": busybox()})
+    assert build_tiny(*packages) == build_tiny(*packages)
+
+
+def test_packages_that_lack_something_are_refused() -> None:
+    with pytest.raises(UserError, match="no kernel"):
+        build_tiny(deb({"a": b""}), deb({"bin/busybox": busybox()}))
+    with pytest.raises(UserError, match="no busybox"):
+        build_tiny(deb(kernel_files()), deb({"a": b""}))
+    with pytest.raises(UserError, match="no usable module"):
+        build_tiny(deb({"boot/vmlinux-1": linux_image()}), deb({"bin/busybox": busybox()}))
+
+
+def test_commands_are_read_from_the_program() -> None:
+    assert applet_names(busybox(("ash", "cat", "sh"))) == ["[", "[[", "ash", "cat", "sh"]
+    with pytest.raises(UserError, match="commands"):
+        applet_names(b"\x7fELF nothing here")
