@@ -108,6 +108,8 @@ class Assembler:
                     self._statement(statement.word, list(statement.operands), output)
             except (ValueError, OverflowError) as error:
                 raise UserError(f"Line {statement.line}: {error}.") from None
+            except RecursionError:
+                raise UserError(f"Line {statement.line}: an expression has too many parentheses.") from None
         return output
 
     def _statement(self, word: str, operands: list[str], output: Output) -> None:
@@ -138,8 +140,10 @@ class Assembler:
             for statement in statements("\n".join(meaning)):
                 yield from self._expanded(statement.word, list(statement.operands), output, depth - 1)
         else:
-            choices = " or ".join(f"'{form.template.write({})}'" for form in self.forms[word][:3])
-            raise ValueError(f"'{word} {', '.join(operands)}' does not read as {choices}")
+            choices = " or ".join(f"'{form.template.write({})}'" for form in self.forms.get(word, ())[:3])
+            raise ValueError(
+                f"'{' '.join((word, ', '.join(operands))).strip()}' does not read as {choices or 'anything'}"
+            )
 
     def _bound(self, word: str, operands: list[str]) -> tuple[_Form, dict[str, str]] | None:
         """The first form of a mnemonic that the operands fit, and the text of each of its names."""

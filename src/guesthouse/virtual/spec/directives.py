@@ -11,7 +11,9 @@ from guesthouse.virtual.spec.syntax import AssemblySyntax
 
 Operators = Mapping[str, Callable[[int, int, dict[int, int]], int]]
 
-LARGEST = 1 << 28  # bytes of a section: a bound against a slip such as `.zero -1`
+LARGEST = 1 << 26  # bytes of a section: a bound against a slip such as `.zero -1`
+
+MOST_ALIGNED = 1 << 21
 
 
 @dataclass
@@ -185,11 +187,11 @@ def _align(power: bool) -> Callable[[Output, list[str], AssemblySyntax], None]:
         if not 1 <= len(operands) <= 3:
             raise ValueError("an alignment takes a boundary and, if wanted, a byte to fill with")
         boundary = evaluate(operands[0], output)
-        if power and not 0 <= boundary <= 28:
+        if power and not 0 <= boundary <= MOST_ALIGNED.bit_length() - 1:
             raise ValueError(f"cannot align to 2 to the power of {boundary}")
         boundary = 1 << boundary if power else boundary
-        if not 0 < boundary <= LARGEST or boundary & (boundary - 1):
-            raise ValueError(f"cannot align to {boundary}: it is not a power of two")
+        if not 0 < boundary <= MOST_ALIGNED or boundary & (boundary - 1):
+            raise ValueError(f"cannot align to {boundary}: it is not a power of two up to {MOST_ALIGNED}")
         output.section.alignment = max(output.section.alignment, boundary)
         gap = -output.address % boundary
         if len(operands) > 1 and operands[1]:
@@ -202,10 +204,11 @@ def _align(power: bool) -> Callable[[Output, list[str], AssemblySyntax], None]:
 
 def _pad(output: Output, gap: int, filler: tuple[bytes, ...]) -> None:
     """Fill a gap with padding instructions, the shortest ones first, as far as they fit."""
-    for short, long in zip(filler, (*filler[1:], b""), strict=True):
-        while gap >= len(short) and (not long or gap % len(long)):
-            output.put(short)
-            gap -= len(short)
+    for at, code in enumerate(filler):
+        step = len(filler[at + 1]) if at + 1 < len(filler) else 1 << 30  # the next longer one's turn
+        while gap >= len(code) and (gap % step or step > gap):
+            output.put(code)
+            gap -= len(code)
     output.fill(gap)
 
 
@@ -263,6 +266,8 @@ DIRECTIVES: dict[str, Callable[[Output, list[str], AssemblySyntax], None]] = {
 
 # What says something to a linker or debugger, of which there is none here.
 IGNORED = frozenset(
-    ".globl .global .local .weak .hidden .type .size .file .loc .ident .option .attribute "
-    ".cfi_startproc .cfi_endproc".split()
+    (
+        *(".globl", ".global", ".local", ".weak", ".hidden", ".type", ".size", ".file", ".loc", ".ident"),
+        *(".option", ".attribute", ".cfi_startproc", ".cfi_endproc"),
+    )
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -26,6 +27,22 @@ class Decoder:
     def decode(self, word: int) -> Instruction | None:
         """The instruction at the low end of `word` (little-endian; more bytes may follow), None where undefined."""
         return next((i for i in self._candidates[word & 0xFF] if i.pattern.matches(word)), None)
+
+
+class Symbols:
+    """Names of addresses."""
+
+    def __init__(self, names: Mapping[int, str]) -> None:
+        self._names = names
+        self._addresses = sorted(names)
+
+    def target(self, address: int) -> str:
+        """An address as binutils writes it: `0x1234`, or `1234 <symbol+0x4>` where a symbol lies at or before it."""
+        at = bisect.bisect_right(self._addresses, address)
+        if not at:
+            return hex(address)
+        before = self._addresses[at - 1]
+        return f"{address:x} <{self._names[before]}{f'+{address - before:#x}' if address > before else ''}>"
 
 
 @dataclass(frozen=True)
@@ -62,22 +79,19 @@ class Disassembler:
         self, data: bytes, address: int = 0, symbols: Mapping[int, str] | None = None
     ) -> Iterator[tuple[int, bytes, str]]:
         """Each instruction's address, bytes and text, the mnemonic separated by a tab; `symbols` by address."""
-        at = 0
+        at, known = 0, Symbols(symbols or {})
         while at < len(data):
             word = int.from_bytes(data[at : at + self.isa.longest], "little")
-            length, text = self.decoded(word, address + at, symbols, len(data) - at)
+            length, text = self._decoded(word, address + at, known, len(data) - at)
             yield (address + at) & MASK64, bytes(data[at : at + length]), text
             at += length
 
     def text_of(self, word: int, pc: int = 0, symbols: Mapping[int, str] | None = None) -> str:
         """The text of the one instruction at the low end of `word`."""
-        return self.decoded(word, pc, symbols)[1]
+        return self._decoded(word, pc, Symbols(symbols or {}), self.isa.longest)[1]
 
-    def decoded(
-        self, word: int, pc: int, symbols: Mapping[int, str] | None = None, available: int | None = None
-    ) -> tuple[int, str]:
+    def _decoded(self, word: int, pc: int, symbols: Symbols, available: int) -> tuple[int, str]:
         """Length in bytes and text of the instruction at the low end of `word`, of which `available` bytes exist."""
-        available = self.isa.longest if available is None else available
         instruction = self.decoder.decode(word)
         if instruction and instruction.pattern.length <= available:
             text = self._print(self._printer(instruction), instruction.pattern.decode(word), pc, symbols)
@@ -114,7 +128,7 @@ class Disassembler:
             )
         return self._printers[instruction.name]
 
-    def _print(self, printer: _Printer, values: dict[str, int], pc: int, symbols: Mapping[int, str] | None) -> str:
+    def _print(self, printer: _Printer, values: dict[str, int], pc: int, symbols: Symbols) -> str:
         """The text; '' where bits that the syntax does not show are not zero, so that it would not assemble back."""
         suffix = self._suffix(printer.hidden, values)
         if suffix is None:
@@ -147,9 +161,7 @@ class Disassembler:
                 return suffix
         return None
 
-    def _texts(
-        self, printer: _Printer, values: dict[str, int], pc: int, symbols: Mapping[int, str] | None
-    ) -> dict[str, str]:
+    def _texts(self, printer: _Printer, values: dict[str, int], pc: int, symbols: Symbols) -> dict[str, str]:
         texts = {}
         for place in printer.template.places:
             for term in (place.outer, place.inner):
@@ -159,7 +171,7 @@ class Disassembler:
                 if name in printer.files:
                     texts[name] = self._registers[printer.files[name]][value]
                 elif name in self.syntax.relative and place.inner is None:
-                    texts[name] = target(pc + value & MASK64, symbols)
+                    texts[name] = symbols.target(pc + value & MASK64)
                 elif term.shift:
                     texts[name] = unshifted(value, term.shift)
                 else:
@@ -173,14 +185,6 @@ class _Decimal(Hexadecimal):
 
 
 _DECIMAL = _Decimal()
-
-
-def target(address: int, symbols: Mapping[int, str] | None) -> str:
-    """An address as binutils writes it: `0x1234`, or `1234 <symbol+0x4>` where a symbol lies at or before it."""
-    before = max((a for a in symbols if a <= address), default=None) if symbols else None
-    if before is None or symbols is None:
-        return hex(address)
-    return f"{address:x} <{symbols[before]}{f'+{address - before:#x}' if address > before else ''}>"
 
 
 def _unify(meaning: Template, template: Template, texts: Mapping[str, str]) -> dict[str, str] | None:

@@ -10,7 +10,6 @@ from typing import Any
 from guesthouse.virtual.spec.words import State, u64
 
 
-
 class Parameter:
     """A number of the instruction set's that lowering puts in place of the name."""
 

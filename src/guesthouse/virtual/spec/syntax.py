@@ -78,7 +78,9 @@ def _term(text: str) -> Term:
 class Spelling(Protocol):
     """How the values of one operand are written where it is not a plain number."""
 
-    default: int | None  # the value of an operand left out, where it may be
+    @property
+    def default(self) -> int | None:
+        """The value of an operand left out, where it may be."""
 
     def write(self, value: int) -> str:
         """The text of a value."""

@@ -6,21 +6,17 @@ Memory is coherent here, so management only checks what the manual lets it check
 
 from guesthouse.virtual.isa.riscv64.description import instruction
 from guesthouse.virtual.isa.riscv64.environment import illegal
+from guesthouse.virtual.isa.riscv64.status import Environment, Mode
 from guesthouse.virtual.spec.words import State, flag, touch, u64, zero_block
 
 EXTENSION = "Zicbom"
 
 BLOCK = 64
-CBIE = 3 << 4  # of menvcfg and senvcfg: cbo.inval is illegal (0), flushes (1) or invalidates (3)
-CBCFE = 1 << 6  # cbo.clean and cbo.flush are legal
-CBZE = 1 << 7  # cbo.zero is legal
-USER = 0
-MACHINE = 3
 
 
 def granted(s: State, field: u64) -> flag:
     """Whether every mode above the current one enables the operation (20.4, "Exceptions")."""
-    return s.mode == MACHINE or (s.menvcfg & field != 0 and (s.mode != USER or s.senvcfg & field != 0))
+    return flag(s.mode == Mode.MACHINE or (s.menvcfg & field != 0 and (s.mode != Mode.USER or s.senvcfg & field != 0)))
 
 
 def manage(s: State, address: u64, field: u64) -> None:
@@ -35,22 +31,22 @@ def manage(s: State, address: u64, field: u64) -> None:
 
 @instruction("cbo.inval (rs1)", "000000000000 rs1 010 00000 0001111")
 def cbo_inval(s, rs1):
-    manage(s, s.x[rs1], CBIE)
+    manage(s, s.x[rs1], Environment.CBIE)
 
 
 @instruction("cbo.clean (rs1)", "000000000001 rs1 010 00000 0001111")
 def cbo_clean(s, rs1):
-    manage(s, s.x[rs1], CBCFE)
+    manage(s, s.x[rs1], Environment.CBCFE)
 
 
 @instruction("cbo.flush (rs1)", "000000000010 rs1 010 00000 0001111")
 def cbo_flush(s, rs1):
-    manage(s, s.x[rs1], CBCFE)
+    manage(s, s.x[rs1], Environment.CBCFE)
 
 
 @instruction("cbo.zero (rs1)", "000000000100 rs1 010 00000 0001111", extension="Zicboz")
 def cbo_zero(s, rs1):
-    if not granted(s, CBZE):
+    if not granted(s, Environment.CBZE):
         illegal(s)
     zero_block(s, s.x[rs1], BLOCK)
 
