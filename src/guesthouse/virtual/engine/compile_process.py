@@ -17,7 +17,10 @@ import msgspec
 
 from guesthouse.host.cache import AuthenticatedCache
 from guesthouse.virtual.engine.compiler import Compiler
+from guesthouse.virtual.engine.decoder import handler_symbol
 from guesthouse.virtual.engine.interpreter import build_runtime
+from guesthouse.virtual.engine.translator import Translator
+from guesthouse.virtual.engine.values import Refused
 from guesthouse.virtual.spec.description import Isa
 
 LENGTH = struct.Struct("<I")
@@ -56,6 +59,7 @@ class Service:
         self.isa: Isa
         self.cache: AuthenticatedCache
         self.digest = ""
+        self.translator: Translator
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """One request's answer; `error` holds the reason where it failed."""
@@ -71,6 +75,7 @@ class Service:
         self.isa = isa_of(request["isa"])
         self.cache = AuthenticatedCache(Path(request["folder"]))
         self.digest = request["digest"]
+        self.translator = Translator(self.isa)
         return {}
 
     def do_runtime(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -78,6 +83,23 @@ class Service:
         made = self.compiler.compile(build_runtime(self.isa))
         self.cache.put(f"{self.digest}.runtime", made)
         return {"object": made}
+
+    def do_region(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A region of the page given; an empty object where nothing there is worth translating."""
+        try:
+            ir, blocks = self.translator.translate(request["page"], request["entry"], request["write_back"])
+        except Refused as reason:
+            found: dict[str, Any] = {"object": b"", "reason": str(reason), "extents": [], "handler": "", "count": 0}
+        else:
+            first = next(step for block in blocks for step in block.steps if step.offset == request["entry"])
+            found = {
+                "object": self.compiler.compile(ir, 1),
+                "extents": [[block.offset, block.steps[-1].after] for block in blocks],
+                "handler": handler_symbol(first.instruction),
+                "count": sum(len(block.steps) for block in blocks),
+            }
+        self.cache.put(request["name"], msgspec.msgpack.encode(found))
+        return found
 
 
 def main() -> None:

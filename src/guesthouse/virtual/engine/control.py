@@ -10,10 +10,15 @@ from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.hooks import data_context, fetch_context, poll, take_trap
 from guesthouse.virtual.spec.host_words import host_nanoseconds
 from guesthouse.virtual.spec.layout import Field
-from guesthouse.virtual.spec.words import State, u64
+from guesthouse.virtual.spec.words import State, s64, u64
+
+LONGEST_PATH = 256  # instructions of a region
 
 FIELDS = (
     Field("slice", saved=False, doc="instructions between two looks at the clock"),
+    Field("slack", saved=False, doc="a region begins a path only while more than this many instructions are left"),
+    Field("arrived", saved=False, doc="nonzero: translations have come from the compile process"),
+    Field("hot", saved=False, doc="jumps to a slot after which its code is worth translating"),
     Field("slice_end", saved=False, doc="steps at which `remaining` reaches zero"),
     Field("clock_function", saved=False, doc="address of the host's clock_gettime"),
     Field("clock_time", saved=False, doc="its answer: seconds"),
@@ -49,6 +54,8 @@ def begin_slice(s: State) -> None:
     now = steps(s)
     end = u64(now + s.slice - (now & (s.slice - 1)))
     s.slice_end = end if end < s.target else s.target
+    # Regions count whole paths: where the stretch must end exactly, the interpreter does its last instructions.
+    s.slack = LONGEST_PATH if s.counted_clock != 0 or end >= s.target else 0
     s.remaining = u64(s.slice_end - now)
 
 
@@ -57,13 +64,17 @@ def find_next(s: State) -> u64:
     """Slot of the next instruction, 0 to leave to the monitor, or a trap (an interrupt or a failed fetch)."""
     if s.exit_reason != 0:
         return 0
-    if s.remaining == 0:
-        if u64(s.slice_end) >= s.target:
+    s.code_dropped = 0
+    if s64(s.remaining) <= 0:
+        if steps(s) >= s.target:
             s.exit_reason = Exit.BUDGET
             return 0
-        if steps(s) & (s.slice - 1) == 0:
+        if s.slice_end & (s.slice - 1) == 0:
             s.attention = 1
         begin_slice(s)
+    if s.arrived != 0:
+        s.exit_reason = Exit.SERVICE
+        return 0
     if s.request != 0:
         s.exit_reason = Exit.ATTENTION
         return 0

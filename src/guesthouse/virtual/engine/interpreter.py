@@ -20,6 +20,7 @@ from guesthouse.virtual.engine.values import U64, Value, constant
 from guesthouse.virtual.memory import code, shadow
 from guesthouse.virtual.spec import hooks
 from guesthouse.virtual.spec.description import Instruction, Isa
+from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.host_words import Handler
 from guesthouse.virtual.spec.layout import Field, StateLayout
 
@@ -61,10 +62,10 @@ class Runtime:
 class HandlerTarget(MachineTarget):
     """One instruction with its operands in a decoded slot."""
 
-    def __init__(self, module: Module, text: FunctionText, runtime: Runtime, instruction: Instruction) -> None:
+    def __init__(self, module: Module, text: FunctionText, runtime: Runtime, unit: int, length: int) -> None:
         super().__init__(module, text, runtime.functions)
-        self.unit = instruction.isa.unit
-        self.length = instruction.pattern.length
+        self.unit = unit
+        self.length = length
 
     def operand_values(self, instruction: Instruction) -> list[Value]:
         """Load the operands from the slot, in the order of the function's parameters."""
@@ -130,7 +131,7 @@ class HandlerTarget(MachineTarget):
     def _continue(self, slot: str, pc: str, left: str, page: str) -> None:
         """Jump to the handler in a slot, unless the stretch is spent."""
         spent, more = self.text.fresh("spent"), self.text.fresh("more")
-        self.text.branch(self.text.value(f"icmp eq i64 {left}, 0"), spent, more, likely=False)
+        self.text.branch(self.text.value(f"icmp sle i64 {left}, 0"), spent, more, likely=False)
         with self.text.cold(spent):
             self.resume(pc, left)
         self.text.begin(more)
@@ -142,12 +143,6 @@ class HandlerTarget(MachineTarget):
         slot = self.text.value(f"getelementptr i8, ptr %slot, i64 {self.length // self.unit * code.SLOT}")
         self._continue(slot, self.text.value(f"add i64 %pc, {self.length}"), left, "%page")
 
-    def _slot_on(self, page: str, pc: str) -> str:
-        """Slot of an address on a code page."""
-        text, scale = self.text, code.SLOT // self.unit
-        offset = text.value(f"and i64 {pc}, {4096 - self.unit}")
-        return text.value(f"getelementptr i8, ptr {page}, i64 {text.value(f'mul i64 {offset}, {scale}')}")
-
     def _jump(self, pc: str, left: str) -> None:
         """Go to an address: on this page directly, else through the fetch side of the shadow page table."""
         text = self.text
@@ -155,8 +150,13 @@ class HandlerTarget(MachineTarget):
         apart = text.value(f"xor i64 {pc}, %pc")
         text.branch(text.value(f"icmp ult i64 {apart}, 4096"), near, far)
         text.begin(near)
-        self._continue(self._slot_on("%page", pc), pc, left, "%page")
+        self.arrive("%page", pc, left)
         text.begin(far)
+        self.look_up(pc, left)
+
+    def look_up(self, pc: str, left: str) -> None:
+        """Go to an address on any page."""
+        text = self.text
         bank = text.value(f"inttoptr i64 {self.read_field('fetch_bank').ir} to ptr")
         shift = shadow.FETCH_ENTRY.bit_length() - 1
         scaled = text.value(f"lshr i64 {pc}, {12 - shift}")
@@ -170,14 +170,34 @@ class HandlerTarget(MachineTarget):
             self.resume(pc, left)
         text.begin(hit)
         page_place = text.value(f"getelementptr i8, ptr {entry}, i64 8")
-        page = text.value(f"load ptr, ptr {page_place}{alias('shadow')}")
-        self._continue(self._slot_on(page, pc), pc, left, page)
+        self.arrive(text.value(f"load ptr, ptr {page_place}{alias('shadow')}"), pc, left)
+
+    def arrive(self, page: str, pc: str, left: str) -> None:
+        """Jump to an address on a code page, counting the jump; often enough, and the code is worth translating."""
+        text, slots = self.text, 4096 // self.unit
+        offset = text.value(f"and i64 {pc}, {4096 - self.unit}")
+        scaled = text.value(f"mul i64 {offset}, {code.COUNTER // self.unit}")
+        counters = text.value(f"getelementptr i8, ptr {page}, i64 {(slots + code.SENTINELS) * code.SLOT + code.WORDS}")
+        counter = text.value(f"getelementptr i8, ptr {counters}, i64 {scaled}")
+        count = text.value(f"load i16, ptr {counter}{alias('slots')}")
+        count = text.value(f"add i16 {count}, 1")
+        text.emit(f"store i16 {count}, ptr {counter}{alias('slots')}")
+        wide = text.value(f"zext i16 {count} to i64")
+        hot, cool = text.fresh("hot"), text.fresh("cool")
+        text.branch(text.value(f"icmp eq i64 {wide}, {self.read_field('hot').ir}"), hot, cool, likely=False)
+        with text.cold(hot):
+            name = self.module.declare("hot", f'{CONVENTION} void @"hot"(ptr, ptr, i64, i64, ptr)')
+            text.emit(f"{TAIL} {name}(ptr %s, ptr %slot, i64 {pc}, i64 {left}, ptr {page})")
+            text.end("ret void")
+        text.begin(cool)
+        slot = text.value(f"getelementptr i8, ptr {page}, i64 {text.value(f'mul i64 {offset}, {code.SLOT // self.unit}')}")
+        self._continue(slot, pc, left, page)
 
 
 def build_handler(module: Module, runtime: Runtime, instruction: Instruction) -> None:
     """Lower one instruction to its handler."""
     text = FunctionText(f'define {CONVENTION} void @"{handler_symbol(instruction)}"({PARAMETERS}) nounwind')
-    target = HandlerTarget(module, text, runtime, instruction)
+    target = HandlerTarget(module, text, runtime, instruction.isa.unit, instruction.pattern.length)
     lowering = Lowering(runtime.sources, target)
     following = Value(text.value(f"add i64 %pc, {target.length}"), 0, 2 * U64, pc_offset=target.length)
     lowering.path.next_pc = following
@@ -187,6 +207,18 @@ def build_handler(module: Module, runtime: Runtime, instruction: Instruction) ->
         assert path.next_pc is not None
         target.finish(path.next_pc, path.jumped, path.synchronizes)
     module.add(handler_symbol(instruction), text)
+
+
+def build_ways_on(module: Module, runtime: Runtime, isa: Isa) -> None:
+    """Where regions end: `near` goes to an address on this page, `far` to any."""
+    for symbol in ("near", "far"):
+        text = FunctionText(f'define {CONVENTION} void @"{symbol}"({PARAMETERS}) nounwind')
+        target = HandlerTarget(module, text, runtime, isa.unit, 0)
+        if symbol == "near":
+            target.arrive("%page", "%pc", "%remaining")
+        else:
+            target.look_up("%pc", "%remaining")
+        module.add(symbol, text)
 
 
 def build_shared(module: Module, runtime: Runtime, source: Source) -> None:
@@ -259,6 +291,13 @@ run:
   ret void
 }}
 
+define dso_local {CONVENTION} void @"hot"({PARAMETERS}) nounwind {{
+  store ptr %page, ptr CODE_PAGE
+  store i64 {int(Exit.SERVICE)}, ptr EXIT_REASON
+  {TAIL} @"resume"({PARAMETERS})
+  ret void
+}}
+
 define dso_local {CONVENTION} void @"handler.{int(Handler.DECODE)}"({PARAMETERS}) nounwind {{
   %at = ptrtoint ptr %page to i64
   %found = call {{ i64, i1 }} @"DECODE_AT"(ptr %s, i64 %pc, i64 %at)
@@ -295,7 +334,7 @@ def control_text(isa: Isa, runtime: Runtime, layout: StateLayout) -> str:
     for name in ("FIND_NEXT", "TRAPPED", "DECODE_AT"):
         text = text.replace(f'@"{name}"', f'@"{runtime.functions[name.lower()][0].symbol}"')
     text = text.replace('@"ILLEGAL"', f'@"{runtime.sources.of(isa.hooks["illegal"]).symbol}"')
-    for name in ("PC", "REMAINING", "CODE_PAGE"):
+    for name in ("PC", "REMAINING", "CODE_PAGE", "EXIT_REASON"):
         place = f"getelementptr inbounds (i8, ptr %s, i64 {layout.offset(name.lower())})"
         text = _with_places(text, f"ptr {name}", name, place)
     return text
@@ -318,6 +357,7 @@ def build_runtime(isa: Isa) -> str:
     module = Module(engine_layout(isa))
     for instruction in isa.instructions:
         build_handler(module, runtime, instruction)
+    build_ways_on(module, runtime, isa)
     build_decoder(isa, module)
     roots = [source for source, _ in runtime.functions.values()]
     roots += [runtime.sources.of(hook) for hook in isa.hooks.values()]
@@ -328,5 +368,5 @@ def build_runtime(isa: Isa) -> str:
         for source in todo:
             done.add(source.symbol)
             build_shared(module, runtime, source)
-    module.define_text(control_text(isa, runtime, module.layout), ["enter", "resume", "abort"] + [f"handler.{int(h)}" for h in Handler])
+    module.define_text(control_text(isa, runtime, module.layout), ["enter", "resume", "abort", "hot"] + [f"handler.{int(h)}" for h in Handler])
     return module.text()

@@ -9,7 +9,9 @@ import ctypes
 
 from guesthouse.host.memory import Mapping, address_of
 from guesthouse.virtual.engine.interpreter import Runtime
+from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.objects import Arena, read_object
+from guesthouse.virtual.engine.translations import Translations
 from guesthouse.virtual.memory import code, shadow
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.spec.description import Isa
@@ -19,19 +21,24 @@ from guesthouse.virtual.spec.state import ProcessorState
 ARENA = 256 << 20
 CODE_POOL_PAGES = 4096
 SLICE = 1 << 14
+HOT = 2000  # jumps to a place after which it is translated
+NEVER_HOT = 1 << 16  # more than a counter reaches
 
 
 def code_page_size(unit: int) -> int:
     """Bytes of a code page (see `memory.code`)."""
     slots = 4096 // unit
-    return slots * shadow.SLOT + code.SENTINELS * shadow.SLOT + code.WORDS + slots * code.COUNTER
+    return slots * shadow.SLOT + code.SENTINELS * shadow.SLOT + code.WORDS + slots * (code.COUNTER + 1)
 
 
 class NativeEngine:
     """Runs one processor in native code; `run` is the contract that every engine keeps."""
 
-    def __init__(self, isa: Isa, memory: GuestMemory, state: ProcessorState, runtime_object: bytes) -> None:
+    def __init__(
+        self, isa: Isa, memory: GuestMemory, state: ProcessorState, code_source: NativeCode, mode: str = "auto"
+    ) -> None:
         self.isa = isa
+        runtime_object = code_source.runtime()
         self.memory = memory
         self.state = state
         self.arena = Arena(ARENA)
@@ -43,7 +50,13 @@ class NativeEngine:
         self._pool = Mapping((CODE_POOL_PAGES + 1) * page, "decoded code")
         self._symbol = {source.name: source.symbol for source, _ in Runtime(isa).functions.values()}
         self._enter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.arena.symbols["enter"])
+        decode = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
+        self._decode = decode(self.arena.symbols["decode"])
         self._connect(page)
+        self.translations: Translations | None = None
+        if mode != "interpreter":
+            self.translations = Translations(self, code_source, waits=mode == "translator")
+            self.state.hot = 1 if mode == "translator" else HOT
 
     def _connect(self, page: int) -> None:
         s, memory = self.state, self.memory
@@ -55,6 +68,7 @@ class NativeEngine:
         s.code_pool = s.code_next = self._pool.address + page
         s.code_end = self._pool.address + (CODE_POOL_PAGES + 1) * page
         s.slice = SLICE
+        s.hot = NEVER_HOT
         s.clock_function = address_of("clock_gettime")
         lookup = self.arena.symbols["handler.1"]
         self._call("clear_code_page", s.lonely_page, 0, 0, lookup)
@@ -74,8 +88,16 @@ class NativeEngine:
         s.remaining = 0
         s.exit_reason = 0
         self._enter(s.address)
+        while s.exit_reason == Exit.SERVICE and self.translations is not None:
+            self.translations.serve()
+            s.exit_reason = 0
+            self._enter(s.address)
         s.instructions = s.slice_end - s.remaining
         return Exit(s.exit_reason)
+
+    def decode(self, slot: int, word: int) -> int:
+        """Fill a decoded slot from instruction bits; gives the length, 0 where none matches."""
+        return int(self._decode(slot, word))
 
     def forget(self) -> None:
         """Drop all decoded code and cached translations (the memory under them was replaced)."""

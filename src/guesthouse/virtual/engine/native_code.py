@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.host.cache import AuthenticatedCache, processor_identity
@@ -40,8 +41,6 @@ class NativeCode:
         self.cache = AuthenticatedCache(folder)
         self.digest = hashlib.blake2b(f"{isa} {deciding_digest()}".encode(), digest_size=16).hexdigest()
         self._child: Child | None = None
-        self._next = 0
-        self.waiting = 0
 
     def _process(self) -> Child:
         if self._child is None:
@@ -70,18 +69,26 @@ class NativeCode:
 
     # --- regions, made while the guest runs on ------------------------------------------------------------------------
 
-    def request(self, work: dict[str, Any]) -> int:
-        """Ask for a region; the answer comes from `finished` with the number given here."""
-        self._next += 1
-        self.waiting += 1
-        self._process().send({"kind": "region", "id": self._next, **work})
-        return self._next
+    def region_name(self, page: bytes, entry: int, write_back: bool) -> str:
+        """Name of a region in the cache: what decides its code."""
+        what = hashlib.blake2b(page + bytes([entry & 0xFF, entry >> 8, write_back]), digest_size=16)
+        return f"{self.digest}.{what.hexdigest()}"
 
-    def finished(self, timeout: float = 0.0) -> Iterator[dict[str, Any]]:
-        """Answers that have come, failed ones included (with `error`)."""
-        while self.waiting and (message := self._process().poll(timeout)) is not None:
-            self.waiting -= 1
-            yield message
+    def known_region(self, name: str) -> dict[str, Any] | None:
+        """A region from the persistent cache."""
+        data = self.cache.get(name)
+        return msgspec.msgpack.decode(data) if data is not None else None
+
+    def request_region(self, name: str, page: bytes, entry: int, write_back: bool) -> None:
+        """Ask for a region; its answer comes from `receive` with the number of the request."""
+        self._process().send(
+            {"kind": "region", "name": name, "page": page, "entry": entry, "write_back": write_back}
+        )
+
+    def receive(self) -> dict[str, Any]:
+        """Wait for the next answer; it may hold an `error`. Answers come in the order of the requests."""
+        found: dict[str, Any] = self._process().receive()
+        return found
 
     def close(self) -> None:
         """End the compile process."""

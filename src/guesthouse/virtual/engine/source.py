@@ -50,7 +50,7 @@ class Source:
         self.parameters = tuple(argument.arg for argument in tree.args.args)
         self.names: Mapping[str, Any] = {**semantics.__globals__, **inspect.getclosurevars(semantics).nonlocals}
         self.annotations = {
-            name: self.names.get(kind, kind) if isinstance(kind, str) else kind
+            name: {**self.names, "None": None}.get(kind, kind) if isinstance(kind, str) else kind
             for name, kind in inspect.get_annotations(semantics).items()
         }
 
@@ -115,8 +115,12 @@ class Sources:
                     found.add("writes")
                 elif node.attr == "pc":
                     found.add("pc")
-            elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-                found.add("writes")
+                if node.attr == "next_pc":
+                    found.add("next_pc")
+            elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute):
+                found.add("file:" + node.value.attr)
+                if isinstance(node.ctx, ast.Store):
+                    found.add("writes")
             elif isinstance(node, ast.Call):
                 found |= self._call_effects(source, node)
         self._effects[semantics] = frozenset(found)

@@ -31,7 +31,7 @@ SCRATCH = 1
 # The page's own words, behind the sentinels.
 HOST_PAGE, FRAME_PAGE = 0, 8
 WORDS = 64
-COUNTER = 2  # bytes of a slot's execution counter, behind the words
+COUNTER = 2  # bytes of a slot's counter of jumps to it, behind the words; then a byte a slot: translated code is there
 
 FIELDS = (
     Field("fetch_bank", saved=False, doc="fetch side of the present context"),
@@ -57,7 +57,7 @@ def page_words(page: u64) -> u64:
 
 def code_page_bytes() -> u64:
     """Bytes of a whole code page."""
-    return slots_bytes() + SENTINELS * SLOT + WORDS + (4096 >> UNIT_SHIFT) * COUNTER
+    return slots_bytes() + SENTINELS * SLOT + WORDS + (4096 >> UNIT_SHIFT) * (COUNTER + 1)
 
 
 def scratch_of(page: u64) -> u64:
@@ -75,7 +75,7 @@ def clear_code_page(s: State, page: u64, host: u64, frame: u64, handler: u64) ->
     words = page_words(page)
     host_store(words + HOST_PAGE, 8, host)
     host_store(words + FRAME_PAGE, 8, frame)
-    for i in range((4096 >> UNIT_SHIFT) * COUNTER >> 3):
+    for i in range((4096 >> UNIT_SHIFT) * (COUNTER + 1) >> 3):
         host_store(u64(words + WORDS + 8 * i), 8, 0)
 
 

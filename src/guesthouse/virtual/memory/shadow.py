@@ -2,7 +2,7 @@
 
 Everything here is in the semantics language and runs natively, on a miss of the inlined fast path. There is one bank of
 entries for each translation context (mode, SUM, MXR ...), so that a change of these is a switch, not a flush.
-A tag is the guest-virtual page; an impossible one (low bit set) matches nothing.
+A tag is the guest-virtual page; an impossible one (`NO_TAG`) matches nothing.
 """
 
 from guesthouse.virtual.memory.frames import CLEAN, CODE, FRAME, GATED, HAS_CODE, HOST, STATE
@@ -20,7 +20,7 @@ ENTRY = 32  # read tag, write tag, host minus guest address, frame
 READ_TAG, WRITE_TAG, ADDEND, FRAME_OF = 0, 8, 16, 24
 ENTRIES = 1024
 BANK = ENTRY * ENTRIES
-NO_TAG = 1
+NO_TAG = 1 << 11  # neither a page nor a misaligned address with its low bits kept looks like this
 
 LOAD, STORE, FETCH = 0, 1, 2  # kinds of access
 MAY_LOAD, MAY_STORE, MAY_FETCH, DO_NOT_CACHE = 1, 2, 4, 8  # rights that `translate` gives
@@ -38,6 +38,7 @@ FIELDS = (
     Field("data_bank", saved=False, doc="the bank of the present context"),
     Field("physical", saved=False, doc="guest-physical address last translated"),
     Field("dropped", saved=False, doc="writes to pages that hold code"),
+    Field("code_dropped", saved=False, doc="1: decoded code was undone since the last look at everything else"),
     Field("fetch_banks", saved=False, doc="host address of the fetch side: a bank a context"),
     Field("misses", saved=False, doc="shadow page table misses"),
 )
@@ -117,15 +118,35 @@ def pass_gate(s: State, frame: u64, physical: u64, size: u64) -> None:
 
 @function
 def drop_code(s: State, frame: u64, physical: u64, size: u64) -> None:
-    """Undo the decoding of every instruction that has a byte among those written."""
+    """Undo the decoding and translation of every instruction that has a byte among those written."""
     page = host_load(frame + CODE, 8)
     offset = physical & 0xFFF
     before = LONGEST - (1 << UNIT_SHIFT)
-    first = offset - before if offset >= before else 0
-    s.dropped = u64(s.dropped + 1)
+    first = u64(offset - before if offset >= before else 0) >> UNIT_SHIFT
+    last = u64(offset + size + (1 << UNIT_SHIFT) - 1) >> UNIT_SHIFT
     decode = host_handler(Handler.DECODE)
-    for i in range(u64(first) >> UNIT_SHIFT, u64(offset + size + (1 << UNIT_SHIFT) - 1) >> UNIT_SHIFT):
+    translated = u64(page + translated_map())
+    hit = 0
+    for i in range(first, last):
         host_store(u64(page + SLOT * i), 8, decode)
+        hit = hit | host_load(u64(translated + i), 1)
+    if u64(hit) != 0:
+        drop_translations(page)
+    s.code_dropped = 1
+    s.dropped = u64(s.dropped + 1)
+
+
+def translated_map() -> u64:
+    """Where in a code page the bytes lie that mark translated units (see `memory.code`)."""
+    return (4096 >> UNIT_SHIFT) * (SLOT + 2) + 32 * SLOT + 64
+
+
+@function
+def drop_translations(page: u64) -> None:
+    """Undo every translation that holds code of this page, and the decoding with it."""
+    for i in range(4096 >> UNIT_SHIFT):
+        host_store(u64(page + SLOT * i), 8, host_handler(Handler.DECODE))
+        host_store(u64(page + translated_map() + i), 1, 0)
 
 
 @function

@@ -1,0 +1,129 @@
+"""Regions: which instructions are translated together.
+
+A region is what control reaches from one entry by direct jumps within one page of guest-physical memory, loops kept whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from guesthouse.virtual.engine.control import LONGEST_PATH
+from guesthouse.virtual.spec.description import Instruction, Isa
+
+PAGE = 4096
+
+
+class Decoder:
+    """Finds instructions by their bits, over an instruction set's patterns grouped by mask."""
+
+    def __init__(self, isa: Isa) -> None:
+        self._groups: dict[int, dict[int, list[Instruction]]] = {}
+        for instruction in isa.decode_order:
+            group = self._groups.setdefault(instruction.pattern.mask, {})
+            group.setdefault(instruction.pattern.match, []).append(instruction)
+        self._known: dict[int, Instruction | None] = {}
+
+    def decode(self, word: int) -> Instruction | None:
+        """The instruction that begins with these bits (more may follow), None where there is none."""
+        if word not in self._known:
+            if len(self._known) > 1 << 16:
+                self._known.clear()
+            self._known[word] = self._find(word)
+        return self._known[word]
+
+    def _find(self, word: int) -> Instruction | None:
+        for mask, group in self._groups.items():
+            for instruction in group.get(word & mask, ()):
+                if instruction.pattern.matches(word):
+                    return instruction
+        return None
+
+
+@dataclass
+class Step:
+    """One instruction in its place: page offset in bytes, and its operands' values."""
+
+    offset: int
+    instruction: Instruction
+    operands: dict[str, int]
+
+    @property
+    def after(self) -> int:
+        """Page offset behind it."""
+        return self.offset + self.instruction.pattern.length
+
+
+@dataclass
+class Block:
+    """Instructions that run one after the other; control enters at the first only."""
+
+    steps: list[Step] = field(default_factory=list)
+    header: bool = False  # a backward jump comes here: every cycle has such a block
+
+    @property
+    def offset(self) -> int:
+        """Page offset of the first instruction."""
+        return self.steps[0].offset
+
+
+class RegionFormer:
+    """Follows control through a page's bytes. `flows` tells, per instruction, where control may go (see translator)."""
+
+    def __init__(self, isa: Isa) -> None:
+        self.isa = isa
+        self.decoder = Decoder(isa)
+
+    def step_at(self, page: bytes, offset: int) -> Step | None:
+        """The instruction at a page offset, None where it is undefined or not wholly on the page."""
+        word = int.from_bytes(page[offset : offset + self.isa.longest], "little")
+        instruction = self.decoder.decode(word)
+        if instruction is None or offset + instruction.pattern.length > PAGE:
+            return None
+        return Step(offset, instruction, instruction.pattern.decode(word))
+
+    def form(self, page: bytes, entry: int, flow: Flow) -> list[Block]:
+        """Blocks of the region that begins at `entry`, in address order; empty where nothing can be translated."""
+        steps: dict[int, Step] = {}
+        leaders, headers, todo = {entry}, set(), [entry]
+        while todo and len(steps) < LONGEST_PATH:
+            offset = todo.pop(0)
+            while 0 <= offset < PAGE and offset not in steps and len(steps) < LONGEST_PATH:
+                step = self.step_at(page, offset)
+                targets = flow.targets(step) if step else None
+                if step is None or targets is None:
+                    break
+                steps[offset] = step
+                jumps = [target for target in targets if target != step.after]
+                for target in jumps:
+                    if 0 <= target < PAGE and target % self.isa.unit == 0:
+                        leaders.add(target)
+                        todo.append(target)
+                        if target <= offset:
+                            headers.add(target)
+                if jumps:
+                    leaders.add(step.after)
+                if step.after not in targets:
+                    break
+                offset = step.after
+        return self._blocks(steps, leaders, headers, entry)
+
+    def _blocks(self, steps: dict[int, Step], leaders: set[int], headers: set[int], entry: int) -> list[Block]:
+        if entry not in steps:
+            return []
+        blocks: list[Block] = []
+        behind = -1
+        for offset in sorted(steps):
+            # Overlapping instructions (a jump into the middle of another) begin blocks of their own.
+            if offset in leaders or offset != behind:
+                blocks.append(Block(header=offset in headers))
+            blocks[-1].steps.append(steps[offset])
+            behind = steps[offset].after
+        return blocks
+
+
+class Flow:
+    """Where an instruction may send control, by page offset; found by reading its function once per operand values."""
+
+    def targets(self, step: Step) -> set[int] | None:
+        """Page offsets that may follow (others than direct ones left out), None where it must not be translated."""
+        raise NotImplementedError

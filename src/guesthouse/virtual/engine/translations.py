@@ -1,0 +1,164 @@
+"""The code cache: which regions are wanted, on their way, and installed.
+
+A hot place is asked for from the persistent cache or the compile process; when the object comes, it is linked into the
+arena and its address put into the region's first slot. The guest runs on meanwhile, unless the engine waits for each.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from guesthouse.errors import UserError
+from guesthouse.virtual.engine.native_code import NativeCode
+from guesthouse.virtual.engine.objects import ArenaFull, read_object
+from guesthouse.virtual.memory import code, frames, shadow
+
+if TYPE_CHECKING:
+    from guesthouse.virtual.engine.native import NativeEngine
+
+PAGE = 4096
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A hot place: its code page (host address), the offset of its first instruction, the bytes seen there."""
+
+    code_page: int
+    entry: int
+    page: bytes
+    name: str
+
+
+@dataclass
+class Counts:
+    """What translating has come to."""
+
+    translated: int = 0  # regions made by the compile process
+    instructions: int = 0  # guest instructions in them
+    seconds: float = 0.0  # of its time
+    from_cache: int = 0
+    installed: int = 0
+    refused: int = 0
+
+
+class Translations:
+    """The regions of one engine."""
+
+    def __init__(self, engine: NativeEngine, source: NativeCode, waits: bool) -> None:
+        self.engine = engine
+        self.source = source
+        self.waits = waits
+        self.write_back = True
+        self.counts = Counts()
+        self._known: dict[str, dict[str, Any]] = {}  # by name; with `address` once it is in the arena
+        self._asked: deque[Wanted] = deque()
+        self._arrived: deque[dict[str, Any]] = deque()
+        self._requests = threading.Semaphore(0)
+        self._listener: threading.Thread | None = None
+        unit = engine.isa.unit
+        self._words = PAGE // unit * shadow.SLOT + code.SENTINELS * shadow.SLOT
+        self._map = self._words + code.WORDS + PAGE // unit * code.COUNTER
+
+    def serve(self) -> None:
+        """What a service exit is for: install what has arrived, ask for what has become hot."""
+        s = self.engine.state
+        if s.arrived:
+            s.arrived = 0
+            while self._arrived:
+                self._take(self._arrived.popleft())
+        else:
+            self._want(s.code_page, s.pc & 0xFFF)
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    def _want(self, code_page: int, entry: int) -> None:
+        host = _read(code_page + self._words + code.HOST_PAGE)
+        page = ctypes.string_at(host, PAGE)
+        wanted = Wanted(code_page, entry, page, self.source.region_name(page, entry, self.write_back))
+        known = self._known.get(wanted.name)
+        if known is None and (known := self.source.known_region(wanted.name)) is not None:
+            self.counts.from_cache += 1
+            self._known[wanted.name] = known
+        if known is not None:
+            self._install(wanted, known)
+            return
+        self._asked.append(wanted)
+        self.source.request_region(wanted.name, page, entry, self.write_back)
+        if self.waits:
+            self._take(self.source.receive())
+        else:
+            self._listen()
+
+    def _listen(self) -> None:
+        """Have a thread wait for the answer; it does nothing else."""
+        if self._listener is None:
+            self._listener = threading.Thread(target=self._hear, daemon=True)
+            self._listener.start()
+        self._requests.release()
+
+    def _hear(self) -> None:
+        while self._requests.acquire():
+            try:
+                self._arrived.append(self.source.receive())
+            except (UserError, OSError, ValueError):
+                return  # the compile process is gone: the guest runs on without new translations
+            self.engine.state.arrived = 1
+
+    # --- installing ---------------------------------------------------------------------------------------------------
+
+    def _take(self, answer: dict[str, Any]) -> None:
+        wanted = self._asked.popleft()
+        self.counts.seconds += answer["seconds"]
+        if "error" in answer:
+            self.counts.refused += 1
+            self._known[wanted.name] = {"object": b""}
+            return
+        self.counts.translated += 1
+        self.counts.instructions += answer["count"]
+        self._known[wanted.name] = answer
+        self._install(wanted, answer)
+
+    def _install(self, wanted: Wanted, region: dict[str, Any]) -> None:
+        if not region["object"]:
+            self.counts.refused += 1
+            return
+        page, host = wanted.code_page, _read(wanted.code_page + self._words + code.HOST_PAGE)
+        frame = _read(page + self._words + code.FRAME_PAGE)
+        if _read(frame + frames.CODE) != page:
+            return
+        for start, end in region["extents"]:
+            if ctypes.string_at(host + start, end - start) != wanted.page[start:end]:
+                return  # rewritten meanwhile; it becomes hot again
+        if "address" not in region:
+            try:
+                region["address"] = self.engine.arena.place(read_object(region["object"]))["region"]
+            except ArenaFull:
+                self._start_over()
+                return
+        unit = self.engine.isa.unit
+        slot = page + wanted.entry // unit * shadow.SLOT
+        if _read(slot) == region["address"]:
+            return  # its counter came round
+        # The region hands back to the interpreter through this slot's operands, so it must be decoded.
+        word = int.from_bytes(wanted.page[wanted.entry : wanted.entry + self.engine.isa.longest], "little")
+        if self.engine.decode(slot, word) == 0:
+            return
+        for start, end in region["extents"]:
+            ctypes.memset(page + self._map + start // unit, 1, (end - start + unit - 1) // unit)
+        ctypes.c_uint64.from_address(slot).value = region["address"]
+        self.counts.installed += 1
+
+    def _start_over(self) -> None:
+        """The arena is full: drop every translation; what is hot comes back."""
+        self.engine.forget()
+        self.engine.arena.drop()
+        for region in self._known.values():
+            region.pop("address", None)
+
+
+def _read(address: int) -> int:
+    return int(ctypes.c_uint64.from_address(address).value)

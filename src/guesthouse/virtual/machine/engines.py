@@ -1,0 +1,62 @@
+"""The engines by name, and what every one of them can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from guesthouse.errors import UserError
+from guesthouse.host.user_folders import cache_folder
+from guesthouse.virtual.engine.interpreter import engine_layout
+from guesthouse.virtual.engine.native import NativeEngine
+from guesthouse.virtual.engine.native_code import NativeCode
+from guesthouse.virtual.engine.reference import ReferenceEngine
+from guesthouse.virtual.memory.guest import GuestMemory
+from guesthouse.virtual.spec.description import Isa
+from guesthouse.virtual.spec.exits import Exit
+from guesthouse.virtual.spec.state import ProcessorState
+
+NAMES = ("auto", "interpreter", "translator", "reference")
+
+
+class Engine(Protocol):
+    """The contract of the engines with the machine."""
+
+    state: ProcessorState
+    passing: bool
+    """While true, neither breakpoints nor watches stop."""
+
+    def run(self, budget: int) -> Exit:
+        """Run until something needs the machine, at most `budget` steps."""
+
+    def forget(self) -> None:
+        """Drop everything derived from memory: it was replaced."""
+
+    def forget_translations(self) -> None:
+        """Drop what is remembered of the guest's page tables."""
+
+    def set_breakpoints(self, addresses: Iterable[int]) -> None:
+        """Stop before the instructions at these guest-virtual addresses, and no others."""
+
+    def set_watches(self, ranges: Iterable[tuple[int, int, int]]) -> None:
+        """Stop before accesses to these ranges: first address, address behind, 1 reads | 2 writes; guest-physical."""
+
+
+def make_engine(name: str, isa: Isa, module: str, memory: GuestMemory, state: ProcessorState) -> Engine:
+    """The engine of that name; `module` is the one that describes the set. Raises UserError for an unknown name."""
+    if name not in NAMES:
+        raise UserError(f"There is no engine {name!r}; choose one of {', '.join(NAMES)}.")
+    if name == "reference":
+        return ReferenceEngine(isa, memory, state)
+    native = NativeCode(module, cache_folder() / "code")
+    try:
+        return NativeEngine(isa, memory, state, native.runtime())
+    finally:
+        native.close()
+
+
+def make_state(isa: Isa) -> ProcessorState:
+    """A processor's state as all engines take it, reset."""
+    state = ProcessorState(engine_layout(isa))
+    state.reset()
+    return state

@@ -1,0 +1,41 @@
+"""Calls from other threads into the machine's own: devices are touched by one thread only."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from guesthouse.virtual.spec.state import ProcessorState
+
+
+class Inbox:
+    """Posted calls wait here until the machine's thread does them, within a time slice or when it sleeps."""
+
+    def __init__(self, state: ProcessorState) -> None:
+        self._state = state
+        self._calls: deque[Callable[[], object]] = deque()
+        self._event = threading.Event()
+
+    def post(self, call: Callable[[], object]) -> None:
+        """Have `call` done by the thread that runs the machine; from any thread."""
+        self._calls.append(call)
+        self._state.request = 1
+        self._event.set()
+
+    def serve(self) -> None:
+        """Do what has been posted so far."""
+        # Cleared first: a call that comes while the others are done sets them again.
+        self._event.clear()
+        self._state.request = 0
+        for _ in range(len(self._calls)):
+            self._calls.popleft()()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something has been posted."""
+        return bool(self._calls)
+
+    def wait(self, seconds: float | None) -> None:
+        """Sleep until something is posted, at most so long."""
+        self._event.wait(seconds)
