@@ -7,6 +7,7 @@ imports LLVM itself.
 from __future__ import annotations
 
 import importlib
+import os
 import struct
 import sys
 import time
@@ -87,13 +88,13 @@ class Service:
     def do_region(self, request: dict[str, Any]) -> dict[str, Any]:
         """A region of the page given; an empty object where nothing there is worth translating."""
         try:
-            ir, blocks = self.translator.translate(request["page"], request["entry"], request["write_back"])
+            ir, blocks = self.translator.translate(request["page"], request["entry"], request["jumps_to"])
         except Refused as reason:
             found: dict[str, Any] = {"object": b"", "reason": str(reason), "extents": [], "handler": "", "count": 0}
         else:
             first = next(step for block in blocks for step in block.steps if step.offset == request["entry"])
             found = {
-                "object": self.compiler.compile(ir, 1),
+                "object": self.compiler.compile(ir, 0),
                 "extents": [[block.offset, block.steps[-1].after] for block in blocks],
                 "handler": handler_symbol(first.instruction),
                 "count": sum(len(block.steps) for block in blocks),
@@ -105,8 +106,11 @@ class Service:
 def main() -> None:
     """Serve until the input ends."""
     service = Service()
-    while (request := read_message(sys.stdin.buffer)) is not None:
-        write_message(sys.stdout.buffer, service.answer(request))
+    try:
+        while (request := read_message(sys.stdin.buffer)) is not None:
+            write_message(sys.stdout.buffer, service.answer(request))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody listens any more
 
 
 if __name__ == "__main__":

@@ -79,7 +79,12 @@ def find_next(s: State) -> u64:
         s.exit_reason = Exit.ATTENTION
         return 0
     if s.attention != 0:
-        poll(s)
+        if s.exit_answered == 0:
+            poll(s)
+        else:  # the access that left has been done: its instruction comes to its end first, then the interrupt
+            s.slice_end = u64(steps(s) + 1)
+            s.remaining = 1
+            s.slack = LONGEST_PATH
     s.data_bank = u64(s.banks + data_context(s) * BANK)
     s.fetch_bank = u64(s.fetch_banks + fetch_context(s) * FETCH_BANK)
     return find_code(s)

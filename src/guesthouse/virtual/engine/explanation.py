@@ -10,9 +10,14 @@ from guesthouse.host.child import Child
 from guesthouse.virtual.engine.decoder import handler_symbol
 from guesthouse.virtual.engine.interpreter import Runtime, build_handler, engine_layout
 from guesthouse.virtual.engine.module import Module
+from guesthouse.virtual.engine.region import PAGE
+from guesthouse.virtual.engine.translator import Translator
+from guesthouse.virtual.engine.values import Refused
 from guesthouse.virtual.spec.description import Instruction
 
 EXPLAIN_PROCESS = "guesthouse.virtual.engine.explain_process"
+REGION = "region"
+FIRST_SAMPLE = 10
 _LABEL = re.compile(r'"?([\w.$]+)"?:$')
 
 
@@ -23,6 +28,7 @@ class NativeText:
     lowered: str
     optimised: str
     host: str
+    operands: str = ""  # where the code holds for these values only
 
 
 def handler_module(instruction: Instruction) -> str:
@@ -37,12 +43,33 @@ def handler_text(instruction: Instruction) -> NativeText:
     return _explained(handler_module(instruction), handler_symbol(instruction))
 
 
+def sample_operands(instruction: Instruction) -> dict[str, int]:
+    """Values for its operands: small and apart from each other, as far as the encoding allows."""
+    values = {}
+    for number, operand in enumerate(sorted(instruction.pattern.operands, key=lambda o: o.name)):
+        wanted = max(operand.low, FIRST_SAMPLE + number) if operand.high > FIRST_SAMPLE else operand.low
+        aligned = wanted - (wanted - operand.bias) % operand.step
+        choices = (aligned, aligned + operand.step, operand.bias, operand.bias + operand.step)
+        values[operand.name] = next(
+            v for v in choices if operand.low <= v <= operand.high and v not in operand.excluded
+        )
+    return values
+
+
 def translated_text(instruction: Instruction) -> NativeText | None:
-    """What the translator makes of an instruction standing alone; None while there is no translator."""
-    return None
+    """What the translator makes of an instruction that stands alone on a page; None where it leaves it to handlers."""
+    values = sample_operands(instruction)
+    pattern = instruction.pattern
+    code = pattern.encode(values).to_bytes(pattern.length, "little")
+    try:
+        ir, _ = Translator(instruction.isa).translate(code + bytes(PAGE - len(code)), 0, symbol=REGION)
+    except Refused:
+        return None
+    chosen = ", ".join(f"{name} = {value}" for name, value in values.items())
+    return _explained(ir, REGION, chosen)
 
 
-def _explained(ir: str, symbol: str) -> NativeText:
+def _explained(ir: str, symbol: str, operands: str = "") -> NativeText:
     child = Child(EXPLAIN_PROCESS)
     try:
         child.send({"ir": ir})
@@ -52,13 +79,14 @@ def _explained(ir: str, symbol: str) -> NativeText:
     if "error" in answer:
         raise UserError(f"LLVM refuses what lowering wrote: {answer['error']}")
     optimised = _function(answer["optimised"], symbol)
-    return NativeText(_function(ir, symbol), optimised, _host_function(answer["assembly"], symbol))
+    return NativeText(_function(ir, symbol), optimised, _host_function(answer["assembly"], symbol), operands)
 
 
 def _function(ir: str, symbol: str) -> str:
     """The definition of one function, without the metadata that LLVM keeps beside it."""
     lines = ir.splitlines()
-    start = next(n for n, line in enumerate(lines) if line.startswith("define ") and f'@"{symbol}"' in _quoted(line))
+    head = f'@"{symbol}"'
+    start = next(n for n, line in enumerate(lines) if line.startswith("define ") and head in _quoted(line))
     end = lines.index("}", start)
     return "\n".join(re.sub(r", !(tbaa|prof) !\d+", "", line) for line in lines[start : end + 1])
 
@@ -75,7 +103,7 @@ def _host_function(assembly: str, symbol: str) -> str:
         code = line.split("#")[0].rstrip()
         if label := _LABEL.match(code):
             inside = label[1] == symbol or (inside and label[1].startswith(".L"))
-            if inside and not label[1].startswith((".Lfunc", ".Lhandler")):
+            if inside and not label[1].startswith(".Lfunc") and not label[1].endswith("$local"):
                 found.append(f"{label[1]}:")
         elif inside and code.strip() and not code.strip().startswith("."):
             found.append("    " + code.strip().expandtabs(8))

@@ -22,9 +22,9 @@ from guesthouse.virtual.spec import hooks
 from guesthouse.virtual.spec.description import Instruction, Isa
 from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.host_words import Handler
-from guesthouse.virtual.spec.layout import Field, StateLayout
+from guesthouse.virtual.spec.layout import Field, RegisterFile, StateLayout
 
-ENGINE_FIELDS: tuple[Field, ...] = (*shadow.FIELDS, *code.FIELDS, *control.FIELDS)
+ENGINE_FIELDS: tuple[Field | RegisterFile, ...] = (*shadow.FIELDS, *code.FIELDS, *control.FIELDS)
 PARAMETERS = "ptr %s, ptr %slot, i64 %pc, i64 %remaining, ptr %page"
 CONVENTION = "preserve_nonecc"
 TAIL = "musttail call preserve_nonecc void"
@@ -48,7 +48,7 @@ class Runtime:
         *(shadow.slow_load, shadow.slow_store, shadow.atomic_place, shadow.touch, shadow.zero_block),
         *(shadow.physical_load, shadow.physical_compare_exchange),
         *(shadow.forget_translations, shadow.forget_translation, shadow.pass_gate, shadow.frame_of),
-        *(code.fetched, code.find_code, code.decode_at, code.clear_code_page, code.drop_all_code),
+        *(code.fetched, code.find_code, code.decode_at, code.break_at, code.clear_code_page, code.drop_all_code),
         *(control.nanoseconds, control.retired, control.find_next, control.trapped, control.begin_slice),
     )
 
@@ -314,6 +314,22 @@ run:
   ret void
 }}
 
+define dso_local {CONVENTION} void @"handler.{int(Handler.BREAK)}"({PARAMETERS}) nounwind {{
+  %at = ptrtoint ptr %page to i64
+  %found = call {{ i64, i1 }} @"BREAK_AT"(ptr %s, i64 %pc, i64 %at)
+  %failed = extractvalue {{ i64, i1 }} %found, 1
+  br i1 %failed, label %trap, label %run
+trap:
+  {TAIL} @"abort"({PARAMETERS})
+  ret void
+run:
+  %next = extractvalue {{ i64, i1 }} %found, 0
+  %next_slot = inttoptr i64 %next to ptr
+  %handler = load ptr, ptr %next_slot
+  {TAIL} %handler(ptr %s, ptr %next_slot, i64 %pc, i64 %remaining, ptr %page)
+  ret void
+}}
+
 define dso_local {CONVENTION} void @"handler.{int(Handler.LOOKUP)}"({PARAMETERS}) nounwind {{
   {TAIL} @"resume"({PARAMETERS})
   ret void
@@ -331,7 +347,7 @@ define dso_local {CONVENTION} void @"handler.{int(Handler.ILLEGAL)}"({PARAMETERS
 def control_text(isa: Isa, runtime: Runtime, layout: StateLayout) -> str:
     """The glue between handlers and the runtime's functions, with its places filled in."""
     text = CONTROL
-    for name in ("FIND_NEXT", "TRAPPED", "DECODE_AT"):
+    for name in ("FIND_NEXT", "TRAPPED", "DECODE_AT", "BREAK_AT", "SLOW_LOAD", "SLOW_STORE"):
         text = text.replace(f'@"{name}"', f'@"{runtime.functions[name.lower()][0].symbol}"')
     text = text.replace('@"ILLEGAL"', f'@"{runtime.sources.of(isa.hooks["illegal"]).symbol}"')
     for name in ("PC", "REMAINING", "CODE_PAGE", "EXIT_REASON"):

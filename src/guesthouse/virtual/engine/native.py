@@ -6,6 +6,8 @@ It knows no LLVM and no instruction set; the set's description is read for names
 from __future__ import annotations
 
 import ctypes
+from array import array
+from collections.abc import Iterable
 
 from guesthouse.host.memory import Mapping, address_of
 from guesthouse.virtual.engine.interpreter import Runtime
@@ -21,7 +23,7 @@ from guesthouse.virtual.spec.state import ProcessorState
 ARENA = 256 << 20
 CODE_POOL_PAGES = 4096
 SLICE = 1 << 14
-HOT = 2000  # jumps to a place after which it is translated
+HOT = 8000  # jumps to a place after which it is translated
 NEVER_HOT = 1 << 16  # more than a counter reaches
 
 
@@ -38,6 +40,7 @@ class NativeEngine:
         self, isa: Isa, memory: GuestMemory, state: ProcessorState, code_source: NativeCode, mode: str = "auto"
     ) -> None:
         self.isa = isa
+        self._source = code_source
         runtime_object = code_source.runtime()
         self.memory = memory
         self.state = state
@@ -52,6 +55,8 @@ class NativeEngine:
         self._enter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.arena.symbols["enter"])
         decode = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
         self._decode = decode(self.arena.symbols["decode"])
+        self._breakpoints = array("Q")
+        self._watches = array("Q")
         self._connect(page)
         self.translations: Translations | None = None
         if mode != "interpreter":
@@ -98,6 +103,43 @@ class NativeEngine:
     def decode(self, slot: int, word: int) -> int:
         """Fill a decoded slot from instruction bits; gives the length, 0 where none matches."""
         return int(self._decode(slot, word))
+
+    @property
+    def passing(self) -> int:
+        """What does not stop now: bit 0 breakpoints, bit 1 watches."""
+        return int(self.state.passing)
+
+    @passing.setter
+    def passing(self, value: int) -> None:
+        self.state.passing = value
+
+    def set_breakpoints(self, addresses: Iterable[int]) -> None:
+        """Stop before the instructions at these guest-virtual addresses, and no others."""
+        table = array("Q", sorted(addresses))
+        if table != self._breakpoints:
+            self._breakpoints = table
+            self.state.breakpoints, self.state.breakpoint_count = table.buffer_info()
+            self.forget()
+
+    def set_watches(self, ranges: Iterable[tuple[int, int, int]]) -> None:
+        """Stop before accesses to these: first address, the one behind, 1 reads | 2 writes; guest-physical."""
+        table = array("Q", [word for watch in ranges for word in watch])
+        if table != self._watches:
+            self._watches = table
+            self.state.watches, words = table.buffer_info()
+            self.state.watch_count = words * 8 // shadow.WATCH
+            self.memory.watch(zip(table[0::3], table[1::3], strict=True))
+            self.forget_translations()
+
+    def forget_translations(self) -> None:
+        """Drop what is remembered of the guest's page tables."""
+        self._call("forget_translations")
+
+    def close(self) -> None:
+        """Give everything back to the host; the engine may not be used any more."""
+        self._source.close()
+        for mapping in (self._banks, self._fetch, self._pool, self.arena.mapping):
+            mapping.close()
 
     def forget(self) -> None:
         """Drop all decoded code and cached translations (the memory under them was replaced)."""

@@ -69,9 +69,9 @@ class NativeCode:
 
     # --- regions, made while the guest runs on ------------------------------------------------------------------------
 
-    def region_name(self, page: bytes, entry: int, write_back: bool) -> str:
+    def region_name(self, page: bytes, entry: int) -> str:
         """Name of a region in the cache: what decides its code."""
-        what = hashlib.blake2b(page + bytes([entry & 0xFF, entry >> 8, write_back]), digest_size=16)
+        what = hashlib.blake2b(page + bytes([entry & 0xFF, entry >> 8]), digest_size=16)
         return f"{self.digest}.{what.hexdigest()}"
 
     def known_region(self, name: str) -> dict[str, Any] | None:
@@ -79,10 +79,10 @@ class NativeCode:
         data = self.cache.get(name)
         return msgspec.msgpack.decode(data) if data is not None else None
 
-    def request_region(self, name: str, page: bytes, entry: int, write_back: bool) -> None:
+    def request_region(self, name: str, page: bytes, entry: int, jumps_to: list[int]) -> None:
         """Ask for a region; its answer comes from `receive` with the number of the request."""
         self._process().send(
-            {"kind": "region", "name": name, "page": page, "entry": entry, "write_back": write_back}
+            {"kind": "region", "name": name, "page": page, "entry": entry, "jumps_to": jumps_to}
         )
 
     def receive(self) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from guesthouse.virtual.devices.wires import BadAddress
 from guesthouse.virtual.memory.guest import GuestMemory
-from guesthouse.virtual.memory.shadow import FETCH, LOAD, STORE
+from guesthouse.virtual.memory.shadow import FETCH, LOAD, PASS_BREAKPOINTS, PASS_WATCHES, STORE, WATCH_READS, WATCH_WRITES
 from guesthouse.virtual.spec.description import Instruction, Isa
 from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.state import ProcessorState
@@ -28,6 +28,8 @@ class Environment:
         self.memory = memory
         self.state = state
         self.unit = isa.unit
+        self.watches: list[tuple[int, int, int]] = []
+        self.passing = 0
 
     # --- translation --------------------------------------------------------------------------------------------------
 
@@ -45,6 +47,18 @@ class Environment:
         if first < size:
             pieces.append((self._physical((address + first) & MASK64, size - first, access), size - first))
         return pieces
+
+    def _watch(self, pieces: list[tuple[int, int]], access: int) -> None:
+        """Leave before an access to a watched range of RAM, unless watches are passed now."""
+        if not self.watches or self.passing & PASS_WATCHES:
+            return
+        kind = WATCH_WRITES if access == STORE else WATCH_READS
+        s = self.state
+        for physical, size in pieces:
+            for first, end, kinds in self.watches:
+                if physical < end and first < physical + size and kinds & kind and self.memory.contains(physical, size):
+                    s.exit_reason, s.exit_address, s.exit_size, s.exit_value = Exit.WATCH, physical, size, access
+                    raise Suspended
 
     def _device(self, address: int, physical: int, size: int, access: int, value: int) -> int:
         s = self.state
@@ -71,6 +85,7 @@ class Environment:
         pieces = self._pieces(address, size, LOAD)
         if self._outside(pieces, address, LOAD):
             return self._device(address, pieces[0][0], size, LOAD, 0)
+        self._watch(pieces, LOAD)
         return int.from_bytes(b"".join(self.memory.read(*piece) for piece in pieces), "little")
 
     def store(self, address: int, size: int, value: int) -> None:
@@ -79,6 +94,7 @@ class Environment:
         if self._outside(pieces, address, STORE):
             self._device(address, pieces[0][0], size, STORE, value)
             return
+        self._watch(pieces, STORE)
         data = value.to_bytes(size, "little")
         for physical, length in pieces:
             self.memory.write(physical, data[:length])
@@ -95,6 +111,7 @@ class Environment:
         physical = self._physical(address, size, STORE)
         if not self.memory.contains(physical, size):
             self.hooks["access_fault"](self.state, address, STORE)
+        self._watch([(physical, size)], STORE)
         return physical
 
     def atomic(self, address: int, size: int, change: Callable[[int], int]) -> int:
@@ -183,6 +200,7 @@ class ReferenceEngine:
         self.environment = Environment(isa, memory, state)
         state.environment = self.environment
         self._order = isa.decode_order
+        self._breakpoints: frozenset[int] = frozenset()
         self._decoded: dict[int, Instruction | None] = {}
 
     def run(self, budget: int) -> Exit:
@@ -226,11 +244,17 @@ class ReferenceEngine:
             s.exit_reason = Exit.ATTENTION
             return True
         if s.attention:
-            self.isa.hooks["poll"](s)
+            if s.exit_answered:  # the access that left has been done: its instruction comes first, then the interrupt
+                s.remaining, s.slice_end = 1, s.slice_end - s.remaining + 1
+            else:
+                self.isa.hooks["poll"](s)
         return False
 
     def _step(self) -> None:
         s = self.state
+        if self._breakpoints and s.pc in self._breakpoints and not self.passing & PASS_BREAKPOINTS:
+            s.exit_reason = Exit.BREAKPOINT
+            raise Suspended
         word = self.environment.instruction(s.pc)
         instruction = self.decode(word)
         if instruction is None:
@@ -249,6 +273,29 @@ class ReferenceEngine:
                 self._decoded.clear()
             self._decoded[word] = next((i for i in self._order if i.pattern.matches(word)), None)
         return self._decoded[word]
+
+    @property
+    def passing(self) -> int:
+        """What does not stop now: bit 0 breakpoints, bit 1 watches."""
+        return self.environment.passing
+
+    @passing.setter
+    def passing(self, value: int) -> None:
+        self.environment.passing = value
+
+    def set_breakpoints(self, addresses: Iterable[int]) -> None:
+        """Stop before the instructions at these guest-virtual addresses, and no others."""
+        self._breakpoints = frozenset(addresses)
+
+    def set_watches(self, ranges: Iterable[tuple[int, int, int]]) -> None:
+        """Stop before accesses to these: first address, the one behind, 1 reads | 2 writes; guest-physical."""
+        self.environment.watches = list(ranges)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def forget_translations(self) -> None:
+        """Nothing is remembered of the guest's page tables."""
 
     def forget(self) -> None:
         """Nothing is cached that depends on memory."""

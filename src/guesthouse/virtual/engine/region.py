@@ -5,12 +5,14 @@ A region is what control reaches from one entry by direct jumps within one page 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from guesthouse.virtual.engine.control import LONGEST_PATH
 from guesthouse.virtual.spec.description import Instruction, Isa
 
 PAGE = 4096
+RARE = 16  # jumps below which a place is not worth translating along
 
 
 class Decoder:
@@ -81,8 +83,12 @@ class RegionFormer:
             return None
         return Step(offset, instruction, instruction.pattern.decode(word))
 
-    def form(self, page: bytes, entry: int, flow: Flow) -> list[Block]:
-        """Blocks of the region that begins at `entry`, in address order; empty where nothing can be translated."""
+    def form(self, page: bytes, entry: int, flow: Flow, jumps_to: Sequence[int] | None = None) -> list[Block]:
+        """Blocks of the region that begins at `entry`, in address order; empty where nothing can be translated.
+
+        `jumps_to` has, for each place where an instruction may begin, -1 where none has run, else how often it was
+        jumped to: what has not run, or hardly ever, is left to the interpreter.
+        """
         steps: dict[int, Step] = {}
         leaders, headers, todo = {entry}, set(), [entry]
         while todo and len(steps) < LONGEST_PATH:
@@ -93,19 +99,27 @@ class RegionFormer:
                 if step is None or targets is None:
                     break
                 steps[offset] = step
+                if targets - {step.after}:
+                    leaders.add(step.after)
+                headers |= {target for target in targets if target <= offset}
+                if jumps_to is not None and len(targets) > 1:
+                    targets = {t for t in targets if self._runs(jumps_to, t, step.after)}
                 jumps = [target for target in targets if target != step.after]
                 for target in jumps:
                     if 0 <= target < PAGE and target % self.isa.unit == 0:
                         leaders.add(target)
                         todo.append(target)
-                        if target <= offset:
-                            headers.add(target)
-                if jumps:
-                    leaders.add(step.after)
                 if step.after not in targets:
                     break
                 offset = step.after
         return self._blocks(steps, leaders, headers, entry)
+
+    def _runs(self, jumps_to: Sequence[int], target: int, after: int) -> bool:
+        """Whether one of several ways on is worth taking along."""
+        if not 0 <= target < PAGE:
+            return False
+        count = jumps_to[target // self.isa.unit]
+        return count >= 0 if target == after else count >= RARE
 
     def _blocks(self, steps: dict[int, Step], leaders: set[int], headers: set[int], entry: int) -> list[Block]:
         if entry not in steps:

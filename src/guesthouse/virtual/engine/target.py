@@ -289,8 +289,7 @@ class MachineTarget:
         fast = text.block
         text.end(f"br label %{join}")
         with text.cold(missed):
-            slow = self.call_runtime("slow_load", [address, size])
-            assert slow is not None
+            slow = self.slow_load(address, size)
             if bits < 64:
                 slow = Value(text.value(f"and i64 {slow.ir}, {(1 << bits) - 1}"), 0, (1 << bits) - 1)
             slow_end = text.block
@@ -303,13 +302,29 @@ class MachineTarget:
         text, bits = self.text, 8 * (size.constant or 0)
         missed, join = text.fresh("missed"), text.fresh("stored")
         place = self._probe(address, bits // 8, WRITE_TAG, missed)
-        ir = value.ir if bits == 64 else text.value(f"trunc i64 {value.ir} to i{bits}")
+        ir = self._narrowed(value, bits)
         text.emit(f"store atomic i{bits} {ir}, ptr {place} unordered, align {bits // 8}{alias('guest')}")
+        fast = text.block
         text.end(f"br label %{join}")
         with text.cold(missed):
-            self.call_runtime("slow_store", [address, size, value])
+            self.slow_store(address, size, value)
+            slow = text.block
             text.end(f"br label %{join}")
         text.begin(join)
+        self.after_store(fast, slow)
+
+    def slow_load(self, address: Value, size: Value) -> Value:
+        """Load what the fast path could not."""
+        value = self.call_runtime("slow_load", [address, size])
+        assert value is not None
+        return value
+
+    def slow_store(self, address: Value, size: Value, value: Value) -> None:
+        """Store what the fast path could not."""
+        self.call_runtime("slow_store", [address, size, value])
+
+    def after_store(self, fast: str | None, slow: str | None) -> None:
+        """Where the fast and the slow way of a store (ending in these blocks) have met."""
 
     def _atomic_pointer(self, address: Value, size: Value) -> str:
         text = self.text
@@ -324,7 +339,9 @@ class MachineTarget:
             slow_end = text.block
             text.end(f"br label %{join}")
         text.begin(join)
-        return text.value(f"phi ptr [ {fast_place}, %{fast} ], [ {slow_place}, %{slow_end} ]")
+        place = text.value(f"phi ptr [ {fast_place}, %{fast} ], [ {slow_place}, %{slow_end} ]")
+        self.after_store(fast, slow_end)
+        return place
 
     def _narrowed(self, value: Value, bits: int) -> str:
         return value.ir if bits == 64 else self.text.value(f"trunc i64 {value.ir} to i{bits}")

@@ -16,11 +16,13 @@ from guesthouse.errors import UserError
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.objects import ArenaFull, read_object
 from guesthouse.virtual.memory import code, frames, shadow
+from guesthouse.virtual.spec.host_words import Handler
 
 if TYPE_CHECKING:
     from guesthouse.virtual.engine.native import NativeEngine
 
 PAGE = 4096
+LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for the compile process to read
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,6 @@ class Translations:
         self.engine = engine
         self.source = source
         self.waits = waits
-        self.write_back = True
         self.counts = Counts()
         self._known: dict[str, dict[str, Any]] = {}  # by name; with `address` once it is in the arena
         self._asked: deque[Wanted] = deque()
@@ -76,9 +77,11 @@ class Translations:
     # --- asking -------------------------------------------------------------------------------------------------------
 
     def _want(self, code_page: int, entry: int) -> None:
+        if not _read(code_page + self._words + code.FRAME_PAGE):
+            return  # the lonely page: what runs there may not stay decoded
         host = _read(code_page + self._words + code.HOST_PAGE)
         page = ctypes.string_at(host, PAGE)
-        wanted = Wanted(code_page, entry, page, self.source.region_name(page, entry, self.write_back))
+        wanted = Wanted(code_page, entry, page, self.source.region_name(page, entry))
         known = self._known.get(wanted.name)
         if known is None and (known := self.source.known_region(wanted.name)) is not None:
             self.counts.from_cache += 1
@@ -86,12 +89,27 @@ class Translations:
         if known is not None:
             self._install(wanted, known)
             return
+        if len(self._asked) >= LONGEST_QUEUE or any(asked.code_page == code_page for asked in self._asked):
+            # A region on its way from this page may hold this place too; and the queue must stay short. It comes back when it has been jumped to as often again; what is hotter comes sooner.
+            ctypes.c_uint16.from_address(self._counter(code_page, entry)).value = 0
+            return
         self._asked.append(wanted)
-        self.source.request_region(wanted.name, page, entry, self.write_back)
+        self.source.request_region(wanted.name, page, entry, self._jumps_to(code_page))
         if self.waits:
             self._take(self.source.receive())
         else:
             self._listen()
+
+    def _counter(self, code_page: int, offset: int) -> int:
+        return code_page + self._words + code.WORDS + offset // self.engine.isa.unit * code.COUNTER
+
+    def _jumps_to(self, code_page: int) -> list[int]:
+        """How often each place of a page was jumped to, -1 where no instruction has run."""
+        slots = PAGE // self.engine.isa.unit
+        handlers = (ctypes.c_uint64 * (2 * slots)).from_address(code_page)[::2]
+        counts = (ctypes.c_uint16 * slots).from_address(self._counter(code_page, 0))
+        undecoded = self.engine.arena.symbols[f"handler.{int(Handler.DECODE)}"]
+        return [-1 if handler == undecoded else count for handler, count in zip(handlers, counts, strict=True)]
 
     def _listen(self) -> None:
         """Have a thread wait for the answer; it does nothing else."""
@@ -126,6 +144,8 @@ class Translations:
         if not region["object"]:
             self.counts.refused += 1
             return
+        if self.engine.state.breakpoint_count:
+            return  # code stays with the interpreter, which stops at them
         page, host = wanted.code_page, _read(wanted.code_page + self._words + code.HOST_PAGE)
         frame = _read(page + self._words + code.FRAME_PAGE)
         if _read(frame + frames.CODE) != page:

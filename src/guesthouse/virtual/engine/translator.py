@@ -7,6 +7,7 @@ Guest state is written back only where control leaves; what was changed by then 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from guesthouse.virtual.engine.decoder import handler_symbol
@@ -30,10 +31,10 @@ class Exit:
 
     label: str
     way: str  # symbol that is jumped to
-    pc: str
-    left: str
     block: int
+    version: int  # of the registers: the same values are written back from every place that leaves here
     written: frozenset[Register]  # in this block so far
+    places: list[tuple[str, str, str]] = field(default_factory=list)  # block left from, pc, instructions left
 
 
 @dataclass
@@ -47,17 +48,18 @@ class Flowing:
 class RegionTarget(MachineTarget):
     """One region: registers are locals, memory goes through the inlined shadow page table."""
 
-    def __init__(self, module: Module, text: FunctionText, runtime: Runtime, base: str, write_back: bool) -> None:
+    def __init__(self, module: Module, text: FunctionText, runtime: Runtime, base: str) -> None:
         super().__init__(module, text, runtime.functions)
         self.base = base  # i64: guest-virtual address of the page
-        self.write_back = write_back  # registers go to the state where control leaves, else with each write
         self.locals: dict[Register, str] = {}
         self.exits: list[Exit] = []
         self.flowing: list[Flowing] = []
         self.block = 0
         self.offset = 0  # of the present instruction
         self.before = "0"  # i64: instructions left when the block began
+        self.version = 0  # of the registers: counts writes
         self.done = 0  # instructions of the block before the present one
+        self.undone = "0"
         self.stored: str | None = None  # i64: nonzero where a slow store has undone code
         self.files_called: set[str] = set()
         bank = self.field_pointer("data_bank")
@@ -94,19 +96,23 @@ class RegionTarget(MachineTarget):
         slot = self._local(file, index.constant)
         ir = self._fitted(value, file.bits)
         self.text.emit(f"store i64 {ir}, ptr {slot}")
-        if self.write_back:
-            self.flowing[self.block].written.add((file.name, index.constant))
-        else:
-            pointer = self._register_pointer(file, index.ir)
-            self.text.emit(f"store i64 {ir}, ptr {pointer}{alias('state')}")
+        self.flowing[self.block].written.add((file.name, index.constant))
+        self.version += 1
 
     # --- leaving ------------------------------------------------------------------------------------------------------
 
     def leave(self, way: str, pc: str, left: str) -> str:
-        """Label of a new way out."""
-        label = self.text.fresh("exit")
-        self.exits.append(Exit(label, way, pc, left, self.block, frozenset(self.flowing[self.block].written)))
-        return label
+        """Label of a way out, to be branched to from the present block."""
+        assert self.text.block is not None
+        for exit in self.exits[-3:]:
+            if (exit.way, exit.block, exit.version) == (way, self.block, self.version):
+                if exit.places[-1][0] != self.text.block:
+                    exit.places.append((self.text.block, pc, left))
+                    return exit.label
+        written = frozenset(self.flowing[self.block].written)
+        exit = Exit(self.text.fresh("exit"), way, self.block, self.version, written, [(self.text.block, pc, left)])
+        self.exits.append(exit)
+        return exit.label
 
     def left(self, done: int) -> str:
         """i64: instructions left when `done` of this block have run."""
@@ -136,41 +142,17 @@ class RegionTarget(MachineTarget):
 
     def call(self, source: Source, effects: frozenset[str], arguments: list[Value]) -> Value | None:
         result = super().call(source, effects, arguments)
-        if source.name in ("slow_store", "atomic_place", "zero_block"):
+        if source.name in ("atomic_place", "zero_block"):
             # The store may have undone this very region: then go on elsewhere after this instruction.
-            self._after_store = self.read_field("code_dropped").ir
+            self.undone = self.read_field("code_dropped").ir
         return result
 
-    def _word_store(self, address: Value, size: Value, value: Value) -> None:
-        text, bits = self.text, 8 * (size.constant or 0)
-        missed, join = text.fresh("missed"), text.fresh("stored")
-        place = self._probe(address, bits // 8, 8, missed)
-        ir = value.ir if bits == 64 else text.value(f"trunc i64 {value.ir} to i{bits}")
-        text.emit(f"store atomic i{bits} {ir}, ptr {place} unordered, align {bits // 8}{alias('guest')}")
-        fast = text.block
-        text.end(f"br label %{join}")
-        with text.cold(missed):
-            self.call_runtime("slow_store", [address, size, value])
-            slow = text.block
-            text.end(f"br label %{join}")
-        text.begin(join)
-        self.stored = text.value(f"phi i64 [ 0, %{fast} ], [ {self._after_store}, %{slow} ]")
+    def slow_store(self, address: Value, size: Value, value: Value) -> None:
+        super().slow_store(address, size, value)
+        self.undone = self.read_field("code_dropped").ir
 
-    def _atomic_pointer(self, address: Value, size: Value) -> str:
-        text = self.text
-        missed, join = text.fresh("missed"), text.fresh("placed")
-        fast_place = self._probe(address, size.constant or 0, 8, missed)
-        fast = text.block
-        text.end(f"br label %{join}")
-        with text.cold(missed):
-            slow = self.call_runtime("atomic_place", [address, size])
-            assert slow is not None
-            slow_place = text.value(f"inttoptr i64 {slow.ir} to ptr")
-            slow_end = text.block
-            text.end(f"br label %{join}")
-        text.begin(join)
-        self.stored = text.value(f"phi i64 [ 0, %{fast} ], [ {self._after_store}, %{slow_end} ]")
-        return text.value(f"phi ptr [ {fast_place}, %{fast} ], [ {slow_place}, %{slow_end} ]")
+    def after_store(self, fast: str | None, slow: str | None) -> None:
+        self.stored = self.text.value(f"phi i64 [ 0, %{fast} ], [ {self.undone}, %{slow} ]")
 
 
 class Translator(Flow):
@@ -200,7 +182,7 @@ class Translator(Flow):
     def _lower_alone(self, step: Step) -> Path | None:
         """The path an instruction leaves behind, from lowering it into a text that is thrown away."""
         text = FunctionText("")
-        target = RegionTarget(Module(self.layout), text, self.runtime, "%base", write_back=True)
+        target = RegionTarget(Module(self.layout), text, self.runtime, "%base")
         target.flowing.append(Flowing())
         path = self._lower(target, Lowering(self.runtime.sources, target), step)
         return path if text.block is not None else None
@@ -224,15 +206,17 @@ class Translator(Flow):
 
     # --- translation --------------------------------------------------------------------------------------------------
 
-    def translate(self, page: bytes, entry: int, write_back: bool, symbol: str = "region") -> tuple[str, list[Block]]:
+    def translate(
+        self, page: bytes, entry: int, jumps_to: Sequence[int] | None = None, symbol: str = "region"
+    ) -> tuple[str, list[Block]]:
         """IR of the region at page offset `entry` and its blocks; raises Refused where there is none worth it."""
-        blocks = self.former.form(page, entry, self)
+        blocks = self.former.form(page, entry, self, jumps_to)
         if not blocks:
             raise Refused("nothing to translate here")
         module = Module(self.layout)
         text = FunctionText(f'define {CONVENTION} void @"{symbol}"({PARAMETERS}) nounwind')
         base = text.value(f"sub i64 %pc, {entry}")
-        target = RegionTarget(module, text, self.runtime, base, write_back)
+        target = RegionTarget(module, text, self.runtime, base)
         lowering = Lowering(self.runtime.sources, target)
         numbers = {block.offset: number for number, block in enumerate(blocks)}
         target.flowing = [Flowing() for _ in blocks]
@@ -312,8 +296,9 @@ class Translator(Flow):
         if offset in numbers:
             target.flowing[target.block].successors.add(numbers[offset])
             return f"b{offset}"
-        # Recomputed in the exit: what a branch of the description computed does not reach it.
-        return target.leave("near" if 0 <= offset < 4096 else "far", f"+{offset}", target.left(target.done))
+        # Computed again: what one branch of a description computed does not reach the end of the block.
+        pc = target.text.value(f"add i64 {target.base}, {offset}")
+        return target.leave("near" if 0 <= offset < 4096 else "far", pc, target.left(target.done))
 
     def _exits(self, target: RegionTarget) -> None:
         """Write the ways out: state that may have changed goes back, then on to the next slot."""
@@ -321,15 +306,22 @@ class Translator(Flow):
         changed = self._changed(target)
         for exit in target.exits:
             text.begin(exit.label)
+            pc, left = self._arriving(target, exit)
             for name, index in sorted(changed[exit.block] | exit.written):
                 value = text.value(f"load i64, ptr {target.locals[name, index]}")
                 offset = target.layout.offset(name) + 8 * index
                 place = text.value(f"getelementptr i8, ptr %s, i64 {offset}")
                 text.emit(f"store i64 {value}, ptr {place}{alias('state')}")
-            pc = text.value(f"add i64 {target.base}, {exit.pc[1:]}") if exit.pc.startswith("+") else exit.pc
             way = target.module.declare(exit.way, f'{CONVENTION} void @"{exit.way}"(ptr, ptr, i64, i64, ptr)')
-            text.emit(f"{TAIL} {way}(ptr %s, ptr %slot, i64 {pc}, i64 {exit.left}, ptr %page)")
+            text.emit(f"{TAIL} {way}(ptr %s, ptr %slot, i64 {pc}, i64 {left}, ptr %page)")
             text.end("ret void")
+
+    def _arriving(self, target: RegionTarget, exit: Exit) -> tuple[str, str]:
+        """pc and instructions left, whichever place is left from."""
+        text = target.text
+        pc = text.value("phi i64 " + ", ".join(f"[ {pc}, %{block} ]" for block, pc, _ in exit.places))
+        left = text.value("phi i64 " + ", ".join(f"[ {left}, %{block} ]" for block, _, left in exit.places))
+        return pc, left
 
     def _changed(self, target: RegionTarget) -> list[set[Register]]:
         """Per block, the registers that may have changed since the region was entered when it begins."""
