@@ -17,6 +17,7 @@ LONGEST_PATH = 256  # instructions of a region
 FIELDS = (
     Field("slice", saved=False, doc="instructions between two looks at the clock"),
     Field("slack", saved=False, doc="a region begins a path only while more than this many instructions are left"),
+    Field("host_float", saved=False, doc="the host's floating-point control word outside native code"),
     Field("arrived", saved=False, doc="nonzero: translations have come from the compile process"),
     Field("hot", saved=False, doc="jumps to a slot after which its code is worth translating"),
     Field("slice_end", saved=False, doc="steps at which `remaining` reaches zero"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from guesthouse.virtual.engine import control
+from guesthouse.virtual.engine import control, host_float
 from guesthouse.virtual.engine.decoder import build_decoder, handler_symbol, stored_operands
 from guesthouse.virtual.engine.ir import FunctionText
 from guesthouse.virtual.engine.lowering import Lowering
@@ -243,7 +243,9 @@ CONTROL = f"""
 define dso_local void @"enter"(ptr %s) nounwind {{
   %remaining = load i64, ptr REMAINING
   %pc = load i64, ptr PC
+  call void @"float.begin"(ptr %s)
   call {CONVENTION} void @"resume"(ptr %s, ptr null, i64 %pc, i64 %remaining, ptr null)
+  call void @"float.end"(ptr %s)
   ret void
 }}
 
@@ -347,6 +349,7 @@ define dso_local {CONVENTION} void @"handler.{int(Handler.ILLEGAL)}"({PARAMETERS
 def control_text(isa: Isa, runtime: Runtime, layout: StateLayout) -> str:
     """The glue between handlers and the runtime's functions, with its places filled in."""
     text = CONTROL
+    text += host_float.control_text(layout.offset("host_float"), layout.offset("float_flags"))
     for name in ("FIND_NEXT", "TRAPPED", "DECODE_AT", "BREAK_AT", "SLOW_LOAD", "SLOW_STORE"):
         text = text.replace(f'@"{name}"', f'@"{runtime.functions[name.lower()][0].symbol}"')
     text = text.replace('@"ILLEGAL"', f'@"{runtime.sources.of(isa.hooks["illegal"]).symbol}"')
@@ -384,5 +387,5 @@ def build_runtime(isa: Isa) -> str:
         for source in todo:
             done.add(source.symbol)
             build_shared(module, runtime, source)
-    module.define_text(control_text(isa, runtime, module.layout), ["enter", "resume", "abort", "hot"] + [f"handler.{int(h)}" for h in Handler])
+    module.define_text(control_text(isa, runtime, module.layout), [*host_float.SYMBOLS, "enter", "resume", "abort", "hot"] + [f"handler.{int(h)}" for h in Handler])
     return module.text()

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from guesthouse.virtual.engine.host_float import host_form
 from guesthouse.virtual.engine.ir import FunctionText
 from guesthouse.virtual.engine.module import Module, alias
 from guesthouse.virtual.engine.source import Source
 from guesthouse.virtual.engine.values import U64, Refused, Value, constant
 from guesthouse.virtual.memory.shadow import ADDEND, ENTRIES, ENTRY, READ_TAG, WRITE_TAG
+from guesthouse.virtual.spec import floating_point
 from guesthouse.virtual.spec.layout import Field, RegisterFile
+
+GATHER = 'void @"float.gather"(ptr) nounwind'
 
 ATOMIC_OPERATIONS = {
     "atomic_exchange": "xchg",
@@ -74,7 +78,13 @@ class MachineTarget:
     def read_pc(self) -> Value:
         return self.read_field("pc")
 
+    def _gather(self, name: str) -> None:
+        """The host holds back floating-point flags: have them in the state before it is looked at or written."""
+        if name == "float_flags":
+            self.text.emit(f'call void {self.module.declare("float.gather", GATHER)}(ptr %s) nounwind')
+
     def read_field(self, name: str) -> Value:
+        self._gather(name)
         bits = self._field(name).bits
         pointer = self.field_pointer(name)
         return Value(self.text.value(f"load i64, ptr {pointer}{alias('state')}"), 0, (1 << bits) - 1)
@@ -85,6 +95,7 @@ class MachineTarget:
         return self.text.value(f"and i64 {value.ir}, {(1 << bits) - 1}")
 
     def write_field(self, name: str, value: Value) -> None:
+        self._gather(name)
         ir = self._fitted(value, self._field(name).bits)
         pointer = self.field_pointer(name)
         self.text.emit(f"store i64 {ir}, ptr {pointer}{alias('state')}")
@@ -135,6 +146,18 @@ class MachineTarget:
         """Put what the called function looks at into the state."""
 
     def call(self, source: Source, effects: frozenset[str], arguments: list[Value]) -> Value | None:
+        if source.module.startswith(floating_point.__name__):
+            found = host_form(self, source.name, arguments, lambda: self._value_of(source, effects, arguments))
+            if found is not None:
+                return found
+        return self._call(source, effects, arguments)
+
+    def _value_of(self, source: Source, effects: frozenset[str], arguments: list[Value]) -> Value:
+        value = self._call(source, effects, arguments)
+        assert value is not None
+        return value
+
+    def _call(self, source: Source, effects: frozenset[str], arguments: list[Value]) -> Value | None:
         self.spill(effects)
         result, parameters = signature(source, effects)
         name = self.module.declare(source.symbol, f'{result} @"{source.symbol}"({parameters}) nounwind')

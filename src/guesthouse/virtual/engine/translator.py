@@ -173,7 +173,7 @@ class Translator(Flow):
         path = self._lower_alone(step)
         if path is None or path.synchronizes:
             return set()
-        return {offset for offset in self._offsets(path.next_pc) if offset is not None}
+        return {-1 if offset is None else offset for offset in self._offsets(path.next_pc)}  # -1: elsewhere
 
     def _ends(self, step: Step) -> bool:
         path = self._lower_alone(step)
@@ -284,7 +284,9 @@ class Translator(Flow):
         """End a block: to blocks of the region, or out of it."""
         if next_pc.choice is not None:
             condition, yes, no = next_pc.choice
-            labels = [self._label(target, where, numbers) for where in (yes, no)]
+            # An address that one arm computed does not reach here; the joined one does.
+            known = [where if where.pc_offset is not None else next_pc for where in (yes, no)]
+            labels = [self._label(target, where, numbers) for where in known]
             target.text.branch(condition, *labels)
         else:
             target.text.end(f"br label %{self._label(target, next_pc, numbers)}")

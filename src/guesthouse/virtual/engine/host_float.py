@@ -1,0 +1,251 @@
+"""Floating-point words on the host's FPU, where it gives the same bits.
+
+The words' own definitions (`spec.floating_point`, integers only) are the reference. Here the common case is done by one
+host instruction: rounding to nearest, and a result that is not a NaN; everything else calls the definition. The host
+accrues the flags; they are gathered into the state when the guest looks, or native code is left.
+x86-64 detects tininess after rounding, as RISC-V does (Intel SDM volume 1, section 4.9.1.5).
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from guesthouse.virtual.engine.values import Value
+
+if TYPE_CHECKING:
+    from guesthouse.virtual.engine.target import MachineTarget
+
+AVAILABLE = platform.machine() in ("x86_64", "AMD64")
+EXCEPTIONS = 'metadata !"fpexcept.strict"'
+NEAREST = f'metadata !"round.tonearest", {EXCEPTIONS}'
+KIND = {32: "float", 64: "double"}
+INFINITY = {32: 0x7F80_0000, 64: 0x7FF0_0000_0000_0000}
+SIGN = {32: 1 << 31, 64: 1 << 63}
+# Exponent patterns from which a magnitude may not fit a signed integer of that many bits.
+TOO_LARGE = {(64, 32): (1023 + 31) << 52, (64, 64): (1023 + 63) << 52, (32, 32): (127 + 31) << 23, (32, 64): (127 + 63) << 23}
+TOWARDS_ZERO = 1
+
+OPERATIONS = {
+    "add": ("fadd", 2),
+    "subtract": ("fsub", 2),
+    "multiply": ("fmul", 2),
+    "divide": ("fdiv", 2),
+    "square_root": ("sqrt", 1),
+    "multiply_add": ("fma", 3),
+}
+COMPARISONS = {"equal": ("fcmp", "oeq"), "less": ("fcmps", "olt"), "less_equal": ("fcmps", "ole")}
+
+Slow = Callable[[], Value]
+
+
+def host_form(target: MachineTarget, name: str, arguments: list[Value], slow: Slow) -> Value | None:
+    """Write a word's host form; None where it has none. `slow` writes the call of its definition."""
+    if not AVAILABLE:
+        return None
+    form, _, operation = name.partition("_")
+    if operation in OPERATIONS and form in ("f32", "f64"):
+        return _arithmetic(target, int(form[1:]), operation, arguments, slow)
+    if operation in COMPARISONS and form in ("f32", "f64"):
+        return _comparison(target, int(form[1:]), operation, arguments)
+    if name in ("f32_to_f64", "f64_to_f32"):
+        return _format(target, int(form[1:]), arguments, slow)
+    source, _, wanted = name.partition("_to_")
+    if source in ("f32", "f64") and wanted in ("s32", "s64"):
+        return _to_integer(target, int(source[1:]), int(wanted[1:]), arguments, slow)
+    if source in ("s32", "s64", "u32") and wanted in ("f32", "f64"):
+        return _from_integer(target, int(wanted[1:]), arguments, slow)
+    return None
+
+
+def _float(target: MachineTarget, value: Value, width: int) -> str:
+    ir = value.ir if width == 64 else target.text.value(f"trunc i64 {value.ir} to i32")
+    return target.text.value(f"bitcast i{width} {ir} to {KIND[width]}")
+
+
+def _bits(target: MachineTarget, ir: str, width: int) -> str:
+    bits = target.text.value(f"bitcast {KIND[width]} {ir} to i{width}")
+    return bits if width == 64 else target.text.value(f"zext i32 {bits} to i64")
+
+
+def _intrinsic(target: MachineTarget, name: str, result: str, kinds: str) -> str:
+    return target.module.declare(name, f"{result} @{name}({kinds})")
+
+
+def _guarded(target: MachineTarget, good: str, slow: Slow, fast: Callable[[], tuple[str, str]], width: int) -> Value:
+    """`fast` gives a result and an i1 that says it stands; where it does not, or `good` fails, `slow` is taken."""
+    text = target.text
+    begin, stands, definition, join = (text.fresh(stem) for stem in ("host", "stands", "soft", "float"))
+    text.branch(good, begin, definition, likely=True)
+    text.begin(begin)
+    result, fine = fast()
+    text.branch(fine, stands, definition, likely=True)
+    text.begin(stands)
+    ends = [(result, text.block)]
+    text.end(f"br label %{join}")
+    with text.cold(definition):
+        ends.append((slow().ir, text.block))
+        text.end(f"br label %{join}")
+    text.begin(join)
+    phi = text.value("phi i64 " + ", ".join(f"[ {ir}, %{block} ]" for ir, block in ends))
+    return Value(phi, 0, (1 << width) - 1)
+
+
+def _rounds_to(target: MachineTarget, rounding: Value, mode: int) -> str:
+    if rounding.constant is not None:
+        return "true" if rounding.constant == mode else "false"
+    return target.text.value(f"icmp eq i64 {rounding.ir}, {mode}")
+
+
+def _not_nan(target: MachineTarget, bits: str, width: int) -> str:
+    magnitude = target.text.value(f"and i64 {bits}, {SIGN[width] - 1}")
+    return target.text.value(f"icmp ule i64 {magnitude}, {INFINITY[width]}")
+
+
+def _arithmetic(target: MachineTarget, width: int, operation: str, arguments: list[Value], slow: Slow) -> Value:
+    name, count = OPERATIONS[operation]
+    kind = KIND[width]
+
+    def fast() -> tuple[str, str]:
+        operands = [_float(target, value, width) for value in arguments[:count]]
+        intrinsic = f"llvm.experimental.constrained.{name}.f{width}"
+        kinds = ", ".join([kind] * count + ["metadata", "metadata"])
+        function = _intrinsic(target, intrinsic, kind, kinds)
+        passed = ", ".join(f"{kind} {operand}" for operand in operands)
+        bits = _bits(target, target.text.value(f"call {kind} {function}({passed}, {NEAREST}) strictfp"), width)
+        return bits, _not_nan(target, bits, width)
+
+    return _guarded(target, _rounds_to(target, arguments[count], 0), slow, fast, width)
+
+
+def _comparison(target: MachineTarget, width: int, operation: str, arguments: list[Value]) -> Value:
+    """The host's ordered comparisons raise the same flags: `fcmps` on any NaN, `fcmp` on signaling ones."""
+    name, predicate = COMPARISONS[operation]
+    kind = KIND[width]
+    intrinsic = f"llvm.experimental.constrained.{name}.f{width}"
+    function = _intrinsic(target, intrinsic, "i1", f"{kind}, {kind}, metadata, metadata")
+    a, b = (_float(target, value, width) for value in arguments)
+    passed = f'{kind} {a}, {kind} {b}, metadata !"{predicate}", {EXCEPTIONS}'
+    return Value(target.text.value(f"zext i1 {target.text.value(f'call i1 {function}({passed}) strictfp')} to i64"), 0, 1)
+
+
+def _format(target: MachineTarget, width: int, arguments: list[Value], slow: Slow) -> Value:
+    other = 96 - width
+
+    def fast() -> tuple[str, str]:
+        operand = _float(target, arguments[0], width)
+        name = "fpext.f64.f32" if width == 32 else "fptrunc.f32.f64"
+        extra = EXCEPTIONS if width == 32 else NEAREST
+        kinds = f"{KIND[width]}, metadata" + (", metadata" if width == 64 else "")
+        function = _intrinsic(target, f"llvm.experimental.constrained.{name}", KIND[other], kinds)
+        call = f"call {KIND[other]} {function}({KIND[width]} {operand}, {extra}) strictfp"
+        bits = _bits(target, target.text.value(call), other)
+        return bits, _not_nan(target, bits, other)
+
+    good = "true" if width == 32 else _rounds_to(target, arguments[1], 0)
+    return _guarded(target, good, slow, fast, other)
+
+
+def _to_integer(target: MachineTarget, width: int, size: int, arguments: list[Value], slow: Slow) -> Value:
+    text = target.text
+    truncates = _rounds_to(target, arguments[1], TOWARDS_ZERO)
+    magnitude = text.value(f"and i64 {arguments[0].ir}, {SIGN[width] - 1}")
+    fits = text.value(f"icmp ult i64 {magnitude}, {TOO_LARGE[width, size]}")
+
+    def fast() -> tuple[str, str]:
+        operand = _float(target, arguments[0], width)
+        name = f"llvm.experimental.constrained.fptosi.i{size}.f{width}"
+        function = _intrinsic(target, name, f"i{size}", f"{KIND[width]}, metadata")
+        result = text.value(f"call i{size} {function}({KIND[width]} {operand}, {EXCEPTIONS}) strictfp")
+        return (result if size == 64 else text.value(f"sext i32 {result} to i64")), "true"
+
+    good = text.value(f"and i1 {truncates}, {fits}")
+    value = _guarded(target, good, slow, fast, 64)
+    return value.within(-(1 << (size - 1)), (1 << (size - 1)) - 1)
+
+
+def _from_integer(target: MachineTarget, width: int, arguments: list[Value], slow: Slow) -> Value:
+    def fast() -> tuple[str, str]:
+        name = f"llvm.experimental.constrained.sitofp.f{width}.i64"
+        function = _intrinsic(target, name, KIND[width], "i64, metadata, metadata")
+        call = f"call {KIND[width]} {function}(i64 {arguments[0].ir}, {NEAREST}) strictfp"
+        return _bits(target, target.text.value(call), width), "true"
+
+    return _guarded(target, _rounds_to(target, arguments[1], 0), slow, fast, width)
+
+
+# The host's flags: IE 1, DE 2, ZE 4, OE 8, UE 16, PE 32 in MXCSR, all masked, rounding to nearest.
+MXCSR_CLEAR = 0x1F80
+CONTROL = f"""
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+
+define dso_local void @"float.begin"(ptr %s) nounwind {{
+  %slot = alloca i32
+  %host = getelementptr i8, ptr %s, i64 HOST_FLOAT
+  call void @llvm.x86.sse.stmxcsr(ptr %host)
+  store i32 {MXCSR_CLEAR}, ptr %slot
+  call void @llvm.x86.sse.ldmxcsr(ptr %slot)
+  ret void
+}}
+
+define dso_local void @"float.end"(ptr %s) nounwind {{
+  call void @"float.gather"(ptr %s)
+  %host = getelementptr i8, ptr %s, i64 HOST_FLOAT
+  call void @llvm.x86.sse.ldmxcsr(ptr %host)
+  ret void
+}}
+
+define dso_local void @"float.gather"(ptr %s) nounwind {{
+  %slot = alloca i32
+  call void @llvm.x86.sse.stmxcsr(ptr %slot)
+  %word = load i32, ptr %slot
+  %accrued = and i32 %word, 61
+  %none = icmp eq i32 %accrued, 0
+  br i1 %none, label %done, label %some
+some:
+  store i32 {MXCSR_CLEAR}, ptr %slot
+  call void @llvm.x86.sse.ldmxcsr(ptr %slot)
+  %wide = zext i32 %word to i64
+  %invalid = and i64 %wide, 1
+  %invalid.at = shl i64 %invalid, 4
+  %zero = and i64 %wide, 4
+  %zero.at = shl i64 %zero, 1
+  %over = and i64 %wide, 8
+  %over.at = lshr i64 %over, 1
+  %under = and i64 %wide, 16
+  %under.at = lshr i64 %under, 3
+  %inexact = and i64 %wide, 32
+  %inexact.at = lshr i64 %inexact, 5
+  %or1 = or i64 %invalid.at, %zero.at
+  %or2 = or i64 %or1, %over.at
+  %or3 = or i64 %or2, %under.at
+  %or4 = or i64 %or3, %inexact.at
+  %place = getelementptr i8, ptr %s, i64 FLOAT_FLAGS
+  %old = load i64, ptr %place
+  %new = or i64 %old, %or4
+  store i64 %new, ptr %place
+  br label %done
+done:
+  ret void
+}}
+"""
+NOTHING = """
+define dso_local void @"float.begin"(ptr %s) nounwind {
+  ret void
+}
+define dso_local void @"float.end"(ptr %s) nounwind {
+  ret void
+}
+define dso_local void @"float.gather"(ptr %s) nounwind {
+  ret void
+}
+"""
+SYMBOLS = ("float.begin", "float.end", "float.gather")
+
+
+def control_text(host_float: int, float_flags: int) -> str:
+    """The functions that own the host's control word, with the places of two state fields (bytes)."""
+    text = CONTROL if AVAILABLE else NOTHING
+    return text.replace("HOST_FLOAT", str(host_float)).replace("FLOAT_FLAGS", str(float_flags))
