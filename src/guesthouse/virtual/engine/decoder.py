@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from guesthouse.virtual.engine.ir import FunctionText
 from guesthouse.virtual.engine.module import Module, alias
 from guesthouse.virtual.engine.values import Refused, constant
-from guesthouse.virtual.memory.shadow import OPERANDS
+from guesthouse.virtual.memory.code_page import OPERANDS
 from guesthouse.virtual.spec.description import Instruction, Isa
 from guesthouse.virtual.spec.encoding import Operand
 

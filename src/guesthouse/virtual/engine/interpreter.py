@@ -17,14 +17,14 @@ from guesthouse.virtual.engine.module import Module, alias
 from guesthouse.virtual.engine.source import Source, Sources
 from guesthouse.virtual.engine.target import MachineTarget, SharedFunctionTarget, operands, signature
 from guesthouse.virtual.engine.values import U64, Value, constant
-from guesthouse.virtual.memory import code, shadow
+from guesthouse.virtual.memory import code, code_page, shadow
 from guesthouse.virtual.spec import hooks
 from guesthouse.virtual.spec.description import Instruction, Isa
 from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.host_words import Handler
 from guesthouse.virtual.spec.layout import Field, RegisterFile, StateLayout
 
-ENGINE_FIELDS: tuple[Field | RegisterFile, ...] = (*shadow.FIELDS, *code.FIELDS, *control.FIELDS)
+ENGINE_FIELDS: tuple[Field | RegisterFile, ...] = (*shadow.FIELDS, *code_page.FIELDS, *code.FIELDS, *control.FIELDS)
 PARAMETERS = "ptr %s, ptr %slot, i64 %pc, i64 %remaining, ptr %page"
 CONVENTION = "preserve_nonecc"
 TAIL = "musttail call preserve_nonecc void"
@@ -48,7 +48,7 @@ class Runtime:
         *(shadow.slow_load, shadow.slow_store, shadow.atomic_place, shadow.touch, shadow.zero_block),
         *(shadow.physical_load, shadow.physical_compare_exchange),
         *(shadow.forget_translations, shadow.forget_translation, shadow.pass_gate, shadow.frame_of),
-        *(code.fetched, code.find_code, code.decode_at, code.break_at, code.clear_code_page, code.drop_all_code),
+        *(code.fetched, code.find_code, code.decode_at, code.break_at, code_page.clear_code_page, code.drop_all_code),
         *(control.nanoseconds, control.retired, control.find_next, control.trapped, control.begin_slice),
     )
 
@@ -140,7 +140,7 @@ class HandlerTarget(MachineTarget):
         self.text.end("ret void")
 
     def _fall_through(self, left: str) -> None:
-        slot = self.text.value(f"getelementptr i8, ptr %slot, i64 {self.length // self.unit * code.SLOT}")
+        slot = self.text.value(f"getelementptr i8, ptr %slot, i64 {self.length // self.unit * code_page.SLOT}")
         self._continue(slot, self.text.value(f"add i64 %pc, {self.length}"), left, "%page")
 
     def _jump(self, pc: str, left: str) -> None:
@@ -176,8 +176,8 @@ class HandlerTarget(MachineTarget):
         """Jump to an address on a code page, counting the jump; often enough, and the code is worth translating."""
         text, slots = self.text, 4096 // self.unit
         offset = text.value(f"and i64 {pc}, {4096 - self.unit}")
-        scaled = text.value(f"mul i64 {offset}, {code.COUNTER // self.unit}")
-        counters = text.value(f"getelementptr i8, ptr {page}, i64 {(slots + code.SENTINELS) * code.SLOT + code.WORDS}")
+        scaled = text.value(f"mul i64 {offset}, {code_page.COUNTER // self.unit}")
+        counters = text.value(f"getelementptr i8, ptr {page}, i64 {(slots + code_page.SENTINELS) * code_page.SLOT + code_page.WORDS}")
         counter = text.value(f"getelementptr i8, ptr {counters}, i64 {scaled}")
         count = text.value(f"load i16, ptr {counter}{alias('slots')}")
         count = text.value(f"add i16 {count}, 1")
@@ -190,7 +190,7 @@ class HandlerTarget(MachineTarget):
             text.emit(f"{TAIL} {name}(ptr %s, ptr %slot, i64 {pc}, i64 {left}, ptr {page})")
             text.end("ret void")
         text.begin(cool)
-        slot = text.value(f"getelementptr i8, ptr {page}, i64 {text.value(f'mul i64 {offset}, {code.SLOT // self.unit}')}")
+        slot = text.value(f"getelementptr i8, ptr {page}, i64 {text.value(f'mul i64 {offset}, {code_page.SLOT // self.unit}')}")
         self._continue(slot, pc, left, page)
 
 

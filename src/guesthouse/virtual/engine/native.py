@@ -14,7 +14,7 @@ from guesthouse.virtual.engine.interpreter import Runtime
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.objects import Arena, read_object
 from guesthouse.virtual.engine.translations import Translations
-from guesthouse.virtual.memory import code, shadow
+from guesthouse.virtual.memory import code, code_page, shadow
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.spec.description import Isa
 from guesthouse.virtual.spec.exits import Exit
@@ -30,7 +30,7 @@ NEVER_HOT = 1 << 16  # more than a counter reaches
 def code_page_size(unit: int) -> int:
     """Bytes of a code page (see `memory.code`)."""
     slots = 4096 // unit
-    return slots * shadow.SLOT + code.SENTINELS * shadow.SLOT + code.WORDS + slots * (code.COUNTER + 1)
+    return slots * code_page.SLOT + code_page.SENTINELS * code_page.SLOT + code_page.WORDS + slots * (code_page.COUNTER + 1)
 
 
 class NativeEngine:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from guesthouse.errors import UserError
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.objects import ArenaFull, read_object
-from guesthouse.virtual.memory import code, frames, shadow
+from guesthouse.virtual.memory import code_page as layout
+from guesthouse.virtual.memory import frames
 from guesthouse.virtual.spec.host_words import Handler
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ class Translations:
         self._requests = threading.Semaphore(0)
         self._listener: threading.Thread | None = None
         unit = engine.isa.unit
-        self._words = PAGE // unit * shadow.SLOT + code.SENTINELS * shadow.SLOT
-        self._map = self._words + code.WORDS + PAGE // unit * code.COUNTER
+        self._words = PAGE // unit * layout.SLOT + layout.SENTINELS * layout.SLOT
+        self._map = self._words + layout.WORDS + PAGE // unit * layout.COUNTER
 
     def serve(self) -> None:
         """What a service exit is for: install what has arrived, ask for what has become hot."""
@@ -77,9 +78,9 @@ class Translations:
     # --- asking -------------------------------------------------------------------------------------------------------
 
     def _want(self, code_page: int, entry: int) -> None:
-        if not _read(code_page + self._words + code.FRAME_PAGE):
+        if not _read(code_page + self._words + layout.FRAME_PAGE):
             return  # the lonely page: what runs there may not stay decoded
-        host = _read(code_page + self._words + code.HOST_PAGE)
+        host = _read(code_page + self._words + layout.HOST_PAGE)
         page = ctypes.string_at(host, PAGE)
         wanted = Wanted(code_page, entry, page, self.source.region_name(page, entry))
         known = self._known.get(wanted.name)
@@ -101,7 +102,7 @@ class Translations:
             self._listen()
 
     def _counter(self, code_page: int, offset: int) -> int:
-        return code_page + self._words + code.WORDS + offset // self.engine.isa.unit * code.COUNTER
+        return code_page + self._words + layout.WORDS + offset // self.engine.isa.unit * layout.COUNTER
 
     def _jumps_to(self, code_page: int) -> list[int]:
         """How often each place of a page was jumped to, -1 where no instruction has run."""
@@ -146,10 +147,10 @@ class Translations:
             return
         if self.engine.state.breakpoint_count:
             return  # code stays with the interpreter, which stops at them
-        page, host = wanted.code_page, _read(wanted.code_page + self._words + code.HOST_PAGE)
-        frame = _read(page + self._words + code.FRAME_PAGE)
-        if _read(frame + frames.CODE) != page:
-            return
+        page, host = wanted.code_page, _read(wanted.code_page + self._words + layout.HOST_PAGE)
+        frame = _read(page + self._words + layout.FRAME_PAGE)
+        if not frame or _read(frame + frames.CODE) != page:
+            return  # the page was given back
         for start, end in region["extents"]:
             if ctypes.string_at(host + start, end - start) != wanted.page[start:end]:
                 return  # rewritten meanwhile; it becomes hot again
@@ -160,7 +161,7 @@ class Translations:
                 self._start_over()
                 return
         unit = self.engine.isa.unit
-        slot = page + wanted.entry // unit * shadow.SLOT
+        slot = page + wanted.entry // unit * layout.SLOT
         if _read(slot) == region["address"]:
             return  # its counter came round
         # The region hands back to the interpreter through this slot's operands, so it must be decoded.

@@ -1,0 +1,1 @@
+"""The machine: a board, its processor, and what runs them together."""

@@ -109,9 +109,7 @@ def place_guest(memory: GuestMemory, board: Board, files: Files, append: str, se
     memory.write(at, tree)
     dynamic = at + -(-len(tree) // 8) * 8
     following = kernel.entry if kernel else memory.base + KERNEL_OFFSET
-    memory.write(
-        dynamic, FW_DYNAMIC.pack(FW_DYNAMIC_MAGIC, FW_DYNAMIC_VERSION, following, SUPERVISOR, 0, BOOT_HART)
-    )
+    memory.write(dynamic, FW_DYNAMIC.pack(FW_DYNAMIC_MAGIC, FW_DYNAMIC_VERSION, following, SUPERVISOR, 0, BOOT_HART))
     return Entry(programs[0].entry, at, dynamic, programs[0].image.symbols)
 
 
@@ -142,7 +140,8 @@ def _checked(memory: GuestMemory, program: _Placed) -> tuple[int, int]:
                 f" machine has {memory.size // MIB} MiB at {memory.base:#x}; give more memory or link it elsewhere."
             )
     if not memory.contains(program.entry, 2):
-        raise UserError(f"The {program.name} starts at {program.entry:#x}, where there is no memory; link it elsewhere.")
+        entry = f"{program.entry:#x}"
+        raise UserError(f"The {program.name} starts at {entry}, where there is no memory; link it elsewhere.")
     return program.low, program.high
 
 
@@ -155,5 +154,5 @@ def _free(memory: GuestMemory, taken: list[tuple[int, int]], size: int, name: st
             continue
         if all(at + size <= low or high <= at for low, high in taken):
             return at
-    megabytes = memory.size // MIB
-    raise UserError(f"{name} of {size / MIB:.1f} MiB finds no place in {megabytes} MiB of memory; give more memory.")
+    needed = f"{size / MIB:.1f} MiB" if size >= MIB else f"{-(-size // 1024)} KiB"
+    raise UserError(f"{name} of {needed} finds no place in {memory.size // MIB} MiB of memory; give more memory.")

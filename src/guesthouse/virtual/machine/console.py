@@ -39,6 +39,7 @@ class Console:
         self._kept = bytearray()
         self._dropped = 0
         self._seen = 0  # of all output: how far `expect` has read
+        self._scanned: tuple[str, int] = ("", 0)  # text looked for, and of all output: where it may begin
         self._unsent = bytearray()
 
     # --- the machine's side -------------------------------------------------------------------------------------------
@@ -78,12 +79,14 @@ class Console:
         start = max(0, self._seen - self._dropped)
         if isinstance(wanted, str):
             data = wanted.encode()
-            at = self._kept.find(data, start)
+            known, scanned = self._scanned
+            first = max(start, scanned - self._dropped) if known == wanted else start
+            at = self._kept.find(data, first)
             end = at + len(data) if at >= 0 else -1
+            self._scanned = (wanted, self._dropped + max(start, len(self._kept) - len(data) + 1))
         elif complete or self._kept.endswith(b"\n"):
-            text = self._kept[start:].decode("latin-1")
-            match = re.compile(wanted.pattern, wanted.flags & ~re.UNICODE).search(text)
-            end = start + match.end() if match else -1
+            match = re.compile(wanted.pattern.encode(), wanted.flags & ~re.UNICODE).search(self._kept, start)
+            end = match.end() if match else -1
         else:
             end = -1
         if end < 0:

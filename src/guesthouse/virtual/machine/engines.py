@@ -8,7 +8,7 @@ from typing import Protocol
 from guesthouse.errors import UserError
 from guesthouse.host.user_folders import cache_folder
 from guesthouse.virtual.engine.interpreter import engine_layout
-from guesthouse.virtual.engine.native import NativeEngine
+from guesthouse.virtual.engine.native import SLICE, NativeEngine
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.reference import ReferenceEngine
 from guesthouse.virtual.memory.guest import GuestMemory
@@ -23,8 +23,8 @@ class Engine(Protocol):
     """The contract of the engines with the machine."""
 
     state: ProcessorState
-    passing: bool
-    """While true, neither breakpoints nor watches stop."""
+    passing: int
+    """What does not stop now: 1 breakpoints, 2 watches."""
 
     def run(self, budget: int) -> Exit:
         """Run until something needs the machine, at most `budget` steps."""
@@ -34,6 +34,9 @@ class Engine(Protocol):
 
     def forget_translations(self) -> None:
         """Drop what is remembered of the guest's page tables."""
+
+    def close(self) -> None:
+        """Give everything back to the host."""
 
     def set_breakpoints(self, addresses: Iterable[int]) -> None:
         """Stop before the instructions at these guest-virtual addresses, and no others."""
@@ -46,13 +49,10 @@ def make_engine(name: str, isa: Isa, module: str, memory: GuestMemory, state: Pr
     """The engine of that name; `module` is the one that describes the set. Raises UserError for an unknown name."""
     if name not in NAMES:
         raise UserError(f"There is no engine {name!r}; choose one of {', '.join(NAMES)}.")
+    state.slice = SLICE
     if name == "reference":
         return ReferenceEngine(isa, memory, state)
-    native = NativeCode(module, cache_folder() / "code")
-    try:
-        return NativeEngine(isa, memory, state, native.runtime())
-    finally:
-        native.close()
+    return NativeEngine(isa, memory, state, NativeCode(module, cache_folder() / "code"), name)
 
 
 def make_state(isa: Isa) -> ProcessorState:

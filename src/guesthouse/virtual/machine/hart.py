@@ -51,7 +51,7 @@ class HartWires:
 
     def time(self) -> int:
         """mtime, in ticks."""
-        return (self._clock.now() // self._tick + self._state.time_offset) & MASK64
+        return (self._clock.now() // self._tick + int(self._state.time_offset)) & MASK64
 
     def software(self, level: bool) -> None:
         """Raise or lower the machine software interrupt."""
@@ -75,11 +75,16 @@ class MachineClock:
     def now(self) -> int:
         """Nanoseconds since the machine started."""
         s = self._state
-        return int(s.instructions if self.counted else self._host()) + s.clock_offset & MASK64
+        return int(s.instructions if self.counted else self._host()) + int(s.clock_offset) & MASK64
 
     def realtime(self) -> int:
         """Nanoseconds since 1970; a counted clock starts at a fixed date."""
         return 1_700_000_000_000_000_000 + self.now() if self.counted else time.time_ns()
+
+    def set(self, now: int) -> None:
+        """Go on from a saved `now()`."""
+        s = self._state
+        s.clock_offset = now - int(s.instructions if self.counted else self._host())
 
     def skip(self, nanoseconds: int) -> None:
         """Let time pass at once (a counted clock, while the guest waits)."""

@@ -19,8 +19,8 @@ WRITE, EXIT = 64, 93
 PAYLOAD = (1 << 48) - 1
 LONGEST_WRITE = 1 << 20
 BAD_CALL = (1 << 64) - 38  # -ENOSYS
-FAST, SLOW = 1 << 8, 1 << 14
-"""Instructions between two looks: soon after a command another one is likely."""
+FAST, SLOW = 1 << 8, 1 << 18
+"""Steps between two looks: soon after a command another one is likely."""
 
 
 class Htif:
@@ -31,7 +31,9 @@ class Htif:
         self._to = symbols["tohost"]
         self._from = symbols.get("fromhost")
         self._output = output
-        self.pace = FAST
+        self._pace = FAST
+        self.next_look = 0
+        """Count of the machine's steps at which to look again."""
         self.status: int | None = None
         """The program's exit status once it has ended: 1 where what it gave exceeds 255."""
 
@@ -40,17 +42,31 @@ class Htif:
         """Whether a program with these symbols speaks the protocol."""
         return "tohost" in symbols and memory.contains(symbols["tohost"], 8)
 
-    def poll(self) -> None:
+    def look(self, steps: int) -> None:
+        """Serve a command, if there is one, where that is due at this count of steps."""
+        if steps >= self.next_look:
+            self._pace = min(self._pace * 2, SLOW)
+            self.serve()
+            self.next_look = steps + self._pace
+
+    def save(self) -> tuple[int, int]:
+        """What decides when it looks."""
+        return self._pace, self.next_look
+
+    def load(self, saved: tuple[int, int]) -> None:
+        """Take over what `save` gave."""
+        self._pace, self.next_look = saved
+
+    def serve(self) -> None:
         """Serve a command, if there is one."""
         command = self._memory.load(self._to, 8)
         if not command:
-            self.pace = min(self.pace * 2, SLOW)
             return
-        self.pace = FAST
+        self._pace = FAST
         self._memory.store(self._to, 8, 0)
         device, function, payload = command >> 56, command >> 48 & 0xFF, command & PAYLOAD
         if device == SYSTEM and payload & 1:
-            self._end(command >> 1)
+            self._end(payload >> 1)
         elif device == SYSTEM:
             self._call(payload)
             self._answer(1)

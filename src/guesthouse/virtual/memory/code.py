@@ -1,11 +1,15 @@
-"""Where code is found: decoded-instruction slots per physical page, and the fetch side of the shadow page table.
+"""Where code is found: code pages for frames, the fetch side of the shadow page table, decoding."""
 
-A page of code has one 16-byte slot for each place where an instruction may begin: the address of the native handler and
-eight bytes of operands. A slot not decoded yet holds the handler that decodes it; the first slot of a translated region
-holds the region. Behind the slots lie a sentinel (control ran off the page), a scratch slot for an instruction that
-must not stay decoded, more sentinels, and the page's own words.
-"""
-
+from guesthouse.virtual.memory.code_page import (
+    FRAME_PAGE,
+    HOST_PAGE,
+    NEXT_FREE,
+    SLOT,
+    clear_code_page,
+    code_page_bytes,
+    page_words,
+    scratch_of,
+)
 from guesthouse.virtual.memory.frames import CODE, HAS_CODE, STATE
 from guesthouse.virtual.memory.shadow import (
     DO_NOT_CACHE,
@@ -13,25 +17,20 @@ from guesthouse.virtual.memory.shadow import (
     FETCH_BANK,
     FETCH_ENTRIES,
     FETCH_ENTRY,
-    SLOT,
+    PASS_BREAKPOINTS,
+    SUSPENDED,
     forget_translations,
     frame_of,
     gate_writes,
     place_in,
 )
 from guesthouse.virtual.spec.description import function
+from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.hooks import UNIT_SHIFT, access_fault, fetch_context, length, translate
 from guesthouse.virtual.spec.host_words import Handler, host_decode, host_handler, host_load, host_store
 from guesthouse.virtual.spec.layout import Field
-from guesthouse.virtual.spec.words import MASK64, State, divide, u64
+from guesthouse.virtual.spec.words import MASK64, State, Trap, divide, flag, u64
 
-SENTINELS = 32  # slots behind the page's own: a sentinel, the scratch slot, sentinels up to the longest instruction
-SCRATCH = 1
-
-# The page's own words, behind the sentinels.
-HOST_PAGE, FRAME_PAGE = 0, 8
-WORDS = 64
-COUNTER = 2  # bytes of a slot's counter of jumps to it, behind the words; then a byte a slot: translated code is there
 
 FIELDS = (
     Field("fetch_bank", saved=False, doc="fetch side of the present context"),
@@ -42,50 +41,22 @@ FIELDS = (
     Field("code_resets", saved=False, doc="times the pool ran full and was emptied"),
     Field("lonely_page", saved=False, doc="code page of sentinels, for code that may not stay decoded"),
     Field("fetch_misses", saved=False, doc="misses of the fetch side"),
+    Field("breakpoints", saved=False, doc="host address of the breakpoints' guest-virtual addresses"),
+    Field("breakpoint_count", saved=False, doc="their number"),
 )
-
-
-def slots_bytes() -> u64:
-    """Bytes of a page's slots."""
-    return (4096 >> UNIT_SHIFT) * SLOT
-
-
-def page_words(page: u64) -> u64:
-    """Host address of a code page's own words."""
-    return u64(page + slots_bytes() + SENTINELS * SLOT)
-
-
-def code_page_bytes() -> u64:
-    """Bytes of a whole code page."""
-    return slots_bytes() + SENTINELS * SLOT + WORDS + (4096 >> UNIT_SHIFT) * (COUNTER + 1)
-
-
-def scratch_of(page: u64) -> u64:
-    """Host address of a code page's scratch slot."""
-    return u64(page + slots_bytes() + SCRATCH * SLOT)
-
-
-@function
-def clear_code_page(s: State, page: u64, host: u64, frame: u64, handler: u64) -> None:
-    """Make a code page on which nothing is decoded."""
-    for i in range(4096 >> UNIT_SHIFT):
-        host_store(u64(page + i * SLOT), 8, handler)
-    for i in range(SENTINELS):
-        host_store(u64(page + slots_bytes() + i * SLOT), 8, host_handler(Handler.LOOKUP))
-    words = page_words(page)
-    host_store(words + HOST_PAGE, 8, host)
-    host_store(words + FRAME_PAGE, 8, frame)
-    for i in range((4096 >> UNIT_SHIFT) * (COUNTER + 1) >> 3):
-        host_store(u64(words + WORDS + 8 * i), 8, 0)
 
 
 @function
 def new_code_page(s: State, frame: u64, physical: u64) -> u64:
     """Give a frame its code page; empties the pool where it is full."""
-    if u64(s.code_end - s.code_next) < code_page_bytes():
-        drop_all_code(s)
-    page = s.code_next
-    s.code_next = u64(page + code_page_bytes())
+    page = s.code_free
+    if page != 0:
+        s.code_free = host_load(page_words(page) + NEXT_FREE, 8)
+    else:
+        if u64(s.code_end - s.code_next) < code_page_bytes():
+            drop_all_code(s)
+        page = s.code_next
+        s.code_next = u64(page + code_page_bytes())
     clear_code_page(s, page, place_in(s, frame, physical & ~0xFFF), frame, host_handler(Handler.DECODE))
     host_store(frame + CODE, 8, page)
     host_store(frame + STATE, 8, host_load(frame + STATE, 8) | HAS_CODE)
@@ -99,9 +70,11 @@ def drop_all_code(s: State) -> None:
     for i in range(u64(divide(u64(s.code_next - s.code_pool), code_page_bytes()))):
         words = page_words(u64(s.code_pool + i * code_page_bytes()))
         frame = host_load(words + FRAME_PAGE, 8)
-        host_store(frame + CODE, 8, 0)
-        host_store(frame + STATE, 8, host_load(frame + STATE, 8) & ~HAS_CODE)
+        if frame != 0:
+            host_store(frame + CODE, 8, 0)
+            host_store(frame + STATE, 8, host_load(frame + STATE, 8) & ~HAS_CODE)
     s.code_next = s.code_pool
+    s.code_free = 0
     s.code_resets = u64(s.code_resets + 1)
     forget_translations(s)
 
@@ -159,14 +132,47 @@ def instruction_bytes(s: State, address: u64, place: u64) -> u64:
     return u64(word) & (MASK64 >> ((64 - 8 * size) & 63))
 
 
+def has_breakpoint(s: State, address: u64, mask: u64) -> flag:
+    """Whether the bits under a mask of some breakpoint's address are these."""
+    found = 0
+    for i in range(s.breakpoint_count):
+        if host_load(u64(s.breakpoints + 8 * i), 8) & mask == address:
+            found = 1
+            break
+    return u64(found) != 0
+
+
+@function
+def break_at(s: State, address: u64, page: u64) -> u64:
+    """Leave before the instruction at a breakpoint; where it is none, or is passed now, gives the slot to run."""
+    s.pc = address
+    if s.passing & PASS_BREAKPOINTS == 0 and has_breakpoint(s, address, MASK64):
+        s.exit_reason = Exit.BREAKPOINT
+        raise Trap(SUSPENDED, 0)
+    slot = scratch_of(page)
+    word = instruction_bytes(s, address, u64(host_load(page_words(page) + HOST_PAGE, 8) + (address & 0xFFF)))
+    if host_decode(slot, word) == 0:
+        host_store(slot, 8, host_handler(Handler.ILLEGAL))
+    return slot
+
+
 @function
 def decode_at(s: State, address: u64, page: u64) -> u64:
     """Decode the instruction at `address` on its code page; gives the slot to run."""
     offset = address & 0xFFF
     s.pc = address
     word = instruction_bytes(s, address, u64(host_load(page_words(page) + HOST_PAGE, 8) + offset))
+    if page == s.lonely_page:
+        # Its first unit may be fetched; so must the others, where rights are not the page's.
+        for i in range(1, length(word) >> UNIT_SHIFT):
+            fetch_place(s, u64(address + (i << UNIT_SHIFT)))
     lasting = page != s.lonely_page and length(word) <= 4096 - offset
     slot = u64(page + (offset >> UNIT_SHIFT) * SLOT) if lasting else scratch_of(page)
+    if s.breakpoint_count != 0 and has_breakpoint(s, offset, 0xFFF):
+        # The page may be mapped at other addresses too, so the handler looks at the whole address each time.
+        if lasting:
+            host_store(slot, 8, host_handler(Handler.BREAK))
+        return break_at(s, address, page)
     if host_decode(slot, word) == 0:
         host_store(slot, 8, host_handler(Handler.ILLEGAL))
     return slot

@@ -14,5 +14,6 @@ TRANSLATED = 24  # number of translations that hold bytes of this page
 # it passes `shadow.data_place` (processors) or `GuestMemory.write` (devices, debugger).
 HAS_CODE = 1  # holds decoded or translated instructions
 CLEAN = 2  # not written since the round began (dirty logging)
-GATED = HAS_CODE | CLEAN
 ABSENT = 4  # ballooned or swapped out: leave to the monitor on any access
+WATCHED = 8  # somebody watches accesses; a page of this state never gets a read tag either
+GATED = HAS_CODE | CLEAN | WATCHED

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from guesthouse.host.memory import Mapping
 from guesthouse.virtual.devices.wires import BadAddress
-from guesthouse.virtual.memory.frames import FRAME, GATED, HOST, PAGE, STATE
+from guesthouse.virtual.memory.frames import FRAME, GATED, HOST, PAGE, STATE, WATCHED
 
 
 class GuestMemory:
@@ -21,6 +21,7 @@ class GuestMemory:
         self.mapping = Mapping(size, "the guest's memory")
         self.table = Mapping(size // PAGE * FRAME, "the frame table")
         self._frames = self.table.view.cast("Q")
+        self._watched: set[int] = set()  # words of the table that have the state
         self.gate: Callable[[int, int, int], None] = lambda frame, physical, size: None
 
     def _spans(self, address: int, length: int) -> Iterator[tuple[int, int, int, int]]:
@@ -59,6 +60,20 @@ class GuestMemory:
     def store(self, address: int, size: int, value: int) -> None:
         """Write one little-endian word; raises BadAddress outside RAM."""
         self.write(address, (value & ((1 << 8 * size) - 1)).to_bytes(size, "little"))
+
+    def watch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Have accesses to these ranges (first address, the one behind) seen, and no others; what is not RAM is left out.
+
+        Whoever remembers translations must forget them.
+        """
+        for index in self._watched:
+            self._frames[index] &= ~WATCHED
+        self._watched = set()
+        for first, end in ranges:
+            low, high = max(first - self.base, 0), min(end - self.base, self.size)
+            self._watched |= {page * (FRAME // 8) + STATE // 8 for page in range(low // PAGE, -(-high // PAGE))}
+        for index in self._watched:
+            self._frames[index] |= WATCHED
 
     def contains(self, address: int, length: int = 1) -> bool:
         """Whether all of it is RAM."""

@@ -5,16 +5,14 @@ entries for each translation context (mode, SUM, MXR ...), so that a change of t
 A tag is the guest-virtual page; an impossible one (`NO_TAG`) matches nothing.
 """
 
-from guesthouse.virtual.memory.frames import CLEAN, CODE, FRAME, GATED, HAS_CODE, HOST, STATE
+from guesthouse.virtual.memory.code_page import drop_code
+from guesthouse.virtual.memory.frames import CLEAN, FRAME, GATED, HAS_CODE, HOST, STATE, WATCHED
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.exits import Exit
-from guesthouse.virtual.spec.hooks import LONGEST, UNIT_SHIFT, access_fault, data_context, translate
-from guesthouse.virtual.spec.host_words import Handler, host_compare_exchange, host_handler, host_load, host_store
+from guesthouse.virtual.spec.hooks import access_fault, data_context, translate
+from guesthouse.virtual.spec.host_words import host_compare_exchange, host_load, host_store
 from guesthouse.virtual.spec.layout import Field
 from guesthouse.virtual.spec.words import MASK64, State, Trap, flag, u64
-
-SLOT = 16  # bytes of a decoded-instruction slot: the address of its handler, then
-OPERANDS = 8  # the operands
 
 ENTRY = 32  # read tag, write tag, host minus guest address, frame
 READ_TAG, WRITE_TAG, ADDEND, FRAME_OF = 0, 8, 16, 24
@@ -24,6 +22,12 @@ NO_TAG = 1 << 11  # neither a page nor a misaligned address with its low bits ke
 
 LOAD, STORE, FETCH = 0, 1, 2  # kinds of access
 MAY_LOAD, MAY_STORE, MAY_FETCH, DO_NOT_CACHE = 1, 2, 4, 8  # rights that `translate` gives
+
+# A watched range: its first guest-physical address, the one behind its last, kinds of access.
+WATCH = 24
+WATCH_FIRST, WATCH_END, WATCH_KINDS = 0, 8, 16
+WATCH_READS, WATCH_WRITES = 1, 2
+PASS_BREAKPOINTS, PASS_WATCHES = 1, 2
 
 SUSPENDED = MASK64  # a trap cause that is not the guest's: leave with `exit_reason`
 
@@ -37,10 +41,11 @@ FIELDS = (
     Field("banks_used", saved=False, doc="bit i: bank i holds entries"),
     Field("data_bank", saved=False, doc="the bank of the present context"),
     Field("physical", saved=False, doc="guest-physical address last translated"),
-    Field("dropped", saved=False, doc="writes to pages that hold code"),
-    Field("code_dropped", saved=False, doc="1: decoded code was undone since the last look at everything else"),
     Field("fetch_banks", saved=False, doc="host address of the fetch side: a bank a context"),
     Field("misses", saved=False, doc="shadow page table misses"),
+    Field("watches", saved=False, doc="host address of the watched ranges"),
+    Field("watch_count", saved=False, doc="their number"),
+    Field("passing", saved=False, doc="what does not stop now: bit 0 breakpoints, bit 1 watches"),
 )
 
 
@@ -113,40 +118,8 @@ def pass_gate(s: State, frame: u64, physical: u64, size: u64) -> None:
     state = host_load(frame + STATE, 8)
     host_store(frame + STATE, 8, state & ~CLEAN)
     if state & HAS_CODE != 0:
-        drop_code(s, frame, physical, size)
-
-
-@function
-def drop_code(s: State, frame: u64, physical: u64, size: u64) -> None:
-    """Undo the decoding and translation of every instruction that has a byte among those written."""
-    page = host_load(frame + CODE, 8)
-    offset = physical & 0xFFF
-    before = LONGEST - (1 << UNIT_SHIFT)
-    first = u64(offset - before if offset >= before else 0) >> UNIT_SHIFT
-    last = u64(offset + size + (1 << UNIT_SHIFT) - 1) >> UNIT_SHIFT
-    decode = host_handler(Handler.DECODE)
-    translated = u64(page + translated_map())
-    hit = 0
-    for i in range(first, last):
-        host_store(u64(page + SLOT * i), 8, decode)
-        hit = hit | host_load(u64(translated + i), 1)
-    if u64(hit) != 0:
-        drop_translations(page)
-    s.code_dropped = 1
-    s.dropped = u64(s.dropped + 1)
-
-
-def translated_map() -> u64:
-    """Where in a code page the bytes lie that mark translated units (see `memory.code`)."""
-    return (4096 >> UNIT_SHIFT) * (SLOT + 2) + 32 * SLOT + 64
-
-
-@function
-def drop_translations(page: u64) -> None:
-    """Undo every translation that holds code of this page, and the decoding with it."""
-    for i in range(4096 >> UNIT_SHIFT):
-        host_store(u64(page + SLOT * i), 8, host_handler(Handler.DECODE))
-        host_store(u64(page + translated_map() + i), 1, 0)
+        if drop_code(s, frame, physical, size):
+            forget_fetches(s)
 
 
 @function
@@ -166,6 +139,8 @@ def data_place(s: State, address: u64, size: u64, access: u64) -> u64:
         return 0
     place = place_in(s, frame, physical)
     state = host_load(frame + STATE, 8)
+    if state & WATCHED != 0:
+        stop_where_watched(s, physical, size, access)
     if access == STORE and state & GATED != 0:
         pass_gate(s, frame, physical, size)
         state = host_load(frame + STATE, 8)
@@ -175,10 +150,26 @@ def data_place(s: State, address: u64, size: u64, access: u64) -> u64:
     return place
 
 
+@function
+def stop_where_watched(s: State, physical: u64, size: u64, access: u64) -> None:
+    """Leave before an access to a watched range, unless watches are passed now."""
+    if s.passing & PASS_WATCHES == 0:
+        kind = WATCH_WRITES if access == STORE else WATCH_READS
+        for i in range(s.watch_count):
+            watch = u64(s.watches + i * WATCH)
+            if physical < host_load(watch + WATCH_END, 8) and host_load(watch + WATCH_FIRST, 8) < u64(physical + size):
+                if host_load(watch + WATCH_KINDS, 8) & kind != 0:
+                    s.exit_reason = Exit.WATCH
+                    s.exit_address = physical
+                    s.exit_size = size
+                    s.exit_value = access
+                    raise Trap(SUSPENDED, 0)
+
+
 def fill(s: State, slot: u64, context: u64, tag: u64, frame: u64, addend: u64, rights: u64, state: u64) -> None:
-    """Put a translation into its slot; a gated page gets no write tag."""
+    """Put a translation into its slot; a gated page gets no write tag, a watched one no tag at all."""
     s.banks_used |= 1 << (context & 63)
-    host_store(slot + READ_TAG, 8, tag if rights & MAY_LOAD != 0 else NO_TAG)
+    host_store(slot + READ_TAG, 8, tag if rights & MAY_LOAD != 0 and state & WATCHED == 0 else NO_TAG)
     host_store(slot + WRITE_TAG, 8, tag if rights & MAY_STORE != 0 and state & GATED == 0 else NO_TAG)
     host_store(slot + ADDEND, 8, addend)
     host_store(slot + FRAME_OF, 8, frame)
@@ -272,9 +263,10 @@ def touch(s: State, address: u64, access: u64, size: u64) -> None:
 @function
 def zero_block(s: State, address: u64, size: u64) -> None:
     """Clear the aligned block of `size` bytes that holds the address."""
-    place = data_place(s, address & u64(-size), size, STORE)
+    first = address & u64(-size)
+    place = data_place(s, first, size, STORE)
     if place == 0:
-        access_fault(s, address, STORE)
+        access_fault(s, first, STORE)
     for i in range(size >> 3):
         host_store(u64(place + 8 * i), 8, 0)
 

@@ -13,6 +13,7 @@ class Handler(IntEnum):
     DECODE = 0  # decode the instruction here, then run it
     LOOKUP = 1  # control ran off a page: find the code at pc
     ILLEGAL = 2  # no instruction has these bits
+    BREAK = 3  # there is a breakpoint at this place on some page
 
 
 def host_word(semantics: F) -> F:

@@ -1,0 +1,226 @@
+"""A definition come alive: processor, memory, devices and everything between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from guesthouse.errors import UserError
+from guesthouse.guest.definition import Definition
+from guesthouse.host.entropy import HostEntropy
+from guesthouse.host.files import HostFile
+from guesthouse.host.kept_file import Content, keep
+from guesthouse.virtual.devices.uart import Uart
+from guesthouse.virtual.devices.virtio.console import Port, PortDefinition, VirtioConsole
+from guesthouse.virtual.devices.virtio.mmio import VirtioMmio
+from guesthouse.virtual.devices.wires import BlockBackend, Entropy, PortBackend
+from guesthouse.virtual.engine.reference import Environment
+from guesthouse.virtual.isa.riscv64 import ISA
+from guesthouse.virtual.isa.riscv64.csr_counters import TICK
+from guesthouse.virtual.isa.riscv64.trap import start_monitored
+from guesthouse.virtual.machine import board as boards
+from guesthouse.virtual.machine.boot import Entry, Files, place_guest
+from guesthouse.virtual.machine.console import Console
+from guesthouse.virtual.machine.engines import Engine, make_engine, make_state
+from guesthouse.virtual.machine.hart import (
+    MACHINE_EXTERNAL,
+    SUPERVISOR_EXTERNAL,
+    HartWires,
+    InterruptWire,
+    MachineClock,
+)
+from guesthouse.virtual.machine.htif import Htif
+from guesthouse.virtual.machine.inbox import Inbox
+from guesthouse.virtual.machine.input import Input
+from guesthouse.virtual.machine.randomness import SeededEntropy
+from guesthouse.virtual.machine.sbi import Sbi
+from guesthouse.virtual.machine.switch import ConsoleBackend, Switch
+from guesthouse.virtual.memory.guest import GuestMemory
+from guesthouse.virtual.spec.layout import Field
+from guesthouse.virtual.storage.raw import RawDisk
+
+ISA_MODULE = "guesthouse.virtual.isa.riscv64"
+RNG_SEED_BYTES = 32
+A0, A1, A2 = 10, 11, 12
+CONTINUING = frozenset({"instructions", "trapped"})  # go on over a reset: the counted clock hangs on them
+
+Disk = str | tuple[str, bool] | BlockBackend
+
+
+class Monitor(Environment):
+    """The words of the semantics for our own Python code (SBI, inspection) beside whatever engine runs."""
+
+    engine: Engine
+
+    def forget_translations(self) -> None:
+        """Have the engine forget the guest's page tables."""
+        super().forget_translations()
+        self.engine.forget_translations()
+
+    def forget_translation(self, address: int) -> None:
+        """Likewise; one page is not worth a call of its own."""
+        self.forget_translations()
+
+
+@dataclass(frozen=True)
+class Backends:
+    """The host's ends: disks in the order of the slots, ports by name."""
+
+    disks: Sequence[BlockBackend] = ()
+    ports: Mapping[str, PortBackend] | None = None
+
+
+class OwnDisk(RawDisk):
+    """A raw disk whose file belongs to the machine."""
+
+    def __init__(self, path: str, readonly: bool) -> None:
+        self._host_file = HostFile(path, readonly)
+        super().__init__(self._host_file, readonly)
+
+    def close(self) -> None:
+        """Close and unlock the file."""
+        self._host_file.close()
+
+
+def open_disk(disk: Disk) -> BlockBackend:
+    """The backend of a disk given as a path, as (path, readonly), or as a backend."""
+    if isinstance(disk, tuple):
+        path, readonly = disk
+        return OwnDisk(str(path), readonly)
+    if hasattr(disk, "sectors"):
+        return disk  # type: ignore[return-value]
+    return OwnDisk(str(disk), False)
+
+
+class Core:
+    """The live objects of one machine; `reset` puts the guest into memory and the processor at its start."""
+
+    def __init__(self, definition: Definition, engine: str, backends: Backends, console: Console) -> None:
+        self.definition = definition
+        self.files: dict[str, Content] = {
+            name: keep(file.path, file.data, f"the {name}")
+            for name, file in (
+                ("kernel", definition.kernel),
+                ("initrd", definition.initrd),
+                ("firmware", definition.firmware),
+            )
+        }
+        self.state = make_state(ISA)
+        self.memory = GuestMemory(0x8000_0000, definition.memory)
+        self.engine = make_engine(engine, ISA, ISA_MODULE, self.memory, self.state)
+        self.environment = Monitor(ISA, self.memory, self.state)
+        self.environment.engine = self.engine
+        if engine != "reference":  # that one has its own
+            self.state.environment = self.environment
+        self.clock = MachineClock(self.state, definition.clock == "instructions")
+        self.entropy = self._entropy(definition)
+        self.inbox = Inbox(self.state)
+        self.console = console
+        self.switch = Switch(self.memory, console, definition.reboot)
+        self.sbi = Sbi(self.state, self.switch)
+        self._build(backends)
+        self.entry = Entry(0, 0, 0, {})
+        self.htif: Htif | None = None
+        self._closed = False
+
+    def _entropy(self, definition: Definition) -> Entropy:
+        seed = definition.seed
+        if seed is None and definition.clock == "instructions":
+            seed = 0
+        return HostEntropy() if seed is None else SeededEntropy(seed)
+
+    def _build(self, backends: Backends) -> None:
+        self._opened = [disk for disk in backends.disks if isinstance(disk, OwnDisk)]
+        ends: dict[str, object] = {"console": ConsoleBackend(self.console), "entropy": self.entropy}
+        functions: list[tuple[str, str | None]] = []
+        for number, disk in enumerate(backends.disks):
+            functions.append(("virtio-block", f"disk{number}"))
+            ends[f"disk{number}"] = disk
+        functions.append(("virtio-entropy", "entropy"))
+        if backends.ports:
+            # Port 0 is a console to Linux, which no program may open as a port.
+            named = [PortDefinition(name, backend) for name, backend in backends.ports.items()]
+            functions.append(("virtio-console", "ports"))
+            ends["ports"] = [PortDefinition("guesthouse.console"), *named]
+        self.board = boards.virt(functions)
+        wires = [InterruptWire(self.state, bit) for bit in (MACHINE_EXTERNAL, SUPERVISOR_EXTERNAL)]
+        self.devices = boards.build(
+            self.board,
+            memory=self.memory,
+            clock=self.clock,
+            power=self.switch,
+            harts=[HartWires(self.state, self.clock, TICK)],
+            contexts=wires,
+            backends=ends,
+        )
+        uart = self.devices.by_name["uart"]
+        assert isinstance(uart, Uart)
+        self.switch.uart = uart
+        self.console.input = Input(self.inbox, uart)
+        self.inputs: dict[str, Input] = {"": self.console.input}
+        for port in self._ports():
+            self.inputs[port.name] = Input(self.inbox, port, port.disconnect)
+
+    def _ports(self) -> list[Port]:
+        for device in self.devices.by_name.values():
+            if isinstance(device, VirtioMmio) and isinstance(device.function, VirtioConsole):
+                return device.function.ports[1:]
+        return []
+
+    # --- starting -----------------------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Empty memory, lay the guest into it, and reset processor and devices."""
+        self.engine.forget()
+        self.memory.mapping.discard(0, self.memory.size)
+        files = Files(**{name: content.read() for name, content in self.files.items()})
+        seed = self.entropy.bytes(RNG_SEED_BYTES)
+        self.entry = place_guest(self.memory, self.board, files, self.definition.append, seed)
+        self._reset_processor(monitored=not files.firmware)
+        self.devices.reset()
+        self.engine.forget()
+        self._find_htif()
+
+    def _find_htif(self) -> None:
+        symbols = self.entry.symbols
+        self.htif = Htif(self.memory, symbols, self.console.put) if Htif.wanted(self.memory, symbols) else None
+
+    def restore_entry(self, entry: Entry) -> None:
+        """Take over where a loaded guest had been started."""
+        self.entry = entry
+        self._find_htif()
+
+    def _reset_processor(self, monitored: bool) -> None:
+        s = self.state
+        for name, field in ISA.layout.fields.items():
+            if name in CONTINUING:
+                continue
+            first = ISA.layout.slot[name]
+            for index in range(field.count):
+                s.slots[first + index] = field.reset if isinstance(field, Field) else 0
+        ISA.hooks["reset"](s)
+        # The counters start anew: they are kept as the difference to all that has ever run.
+        s.mcycle = s.minstret = s.trapped - s.instructions
+        if monitored:
+            start_monitored(s)
+        s.pc = self.entry.pc
+        s.x[A0], s.x[A1], s.x[A2] = 0, self.entry.tree, self.entry.dynamic
+
+    def close(self) -> None:
+        """Give everything back to the host; nothing may use the machine any more."""
+        for content in self.files.values():
+            content.close()
+        if not self._closed:
+            self._closed = True
+            self.state.environment = None
+            self.engine.close()
+            self.memory.close()
+            for disk in self._opened:
+                disk.close()
+
+
+def check_slots(disks: int, ports: bool) -> None:
+    """Raise UserError where the board lacks slots for so many devices."""
+    free = boards.VIRTIO_SLOTS - 1 - int(ports)
+    if disks > free:
+        raise UserError(f"The board has room for {free} disks, but {disks} are asked for; take some away.")

@@ -1,0 +1,295 @@
+"""A whole machine, to be run and looked into from Python.
+
+It runs in the caller's own process, unconfined: for guests that are not trusted use the command line or the manager,
+which run the same class in a confined worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from guesthouse.errors import UserError
+from guesthouse.guest.definition import Definition, File, check, parse_size
+from guesthouse.virtual.devices.wires import BlockBackend, CharacterBackend, PortBackend
+from guesthouse.virtual.machine import snapshot
+from guesthouse.virtual.machine.board import Devices
+from guesthouse.virtual.machine.console import Console, Wanted
+from guesthouse.virtual.machine.core import Backends, Core, check_slots, open_disk
+from guesthouse.virtual.machine.hooks import READS, WRITES, Access, Handle, Hooks
+from guesthouse.virtual.machine.htif import signature
+from guesthouse.virtual.machine.input import Input
+from guesthouse.virtual.machine.inspection import Disassembly, PhysicalMemory, Registers, VirtualMemory
+from guesthouse.virtual.machine.runner import Runner
+from guesthouse.virtual.machine.stop import Stop
+
+Source = bytes | str | Path
+Disk = str | Path | tuple[str | Path, bool] | BlockBackend
+
+
+class Image(Protocol):
+    """An image of the user's store."""
+
+    @property
+    def kernel(self) -> Path: ...
+    @property
+    def initrd(self) -> Path | None: ...
+    @property
+    def definition(self) -> Any: ...
+
+
+class Machine:
+    """One virtual machine; a context manager that gives its memory and files back at the end.
+
+    kernel, initrd, firmware: a path, or the content as bytes. Without `firmware` the kernel starts in supervisor mode
+        over the built-in SBI; a firmware starts in machine mode at its entry, and alone may be any bare-metal program.
+    image: an image of the store (`guesthouse.image("tiny")`), in place of kernel and initrd.
+    append: kernel parameters; `console=ttyS0` and `panic=-1` are added where it does not set these.
+    memory: bytes, or text such as "512M"; 64 MiB to 16 GiB.
+    disks: paths, (path, readonly) or block backends, in the order of the virtio slots.
+    ports: the host's ends of the ports of a virtio console, by name.
+    console: gets the console's output; `machine.console` has it in any case.
+    engine: "auto", "interpreter", "translator" or "reference".
+    clock: "host", or "instructions": one nanosecond an instruction, waiting jumps to the next event, and all
+        randomness comes from `seed` (0 where None): then two runs are the same to the bit.
+    reboot: whether a reset by the guest starts it again; else it ends the run.
+
+    Raises UserError, with one sentence, for what can't be.
+    """
+
+    def __init__(
+        self,
+        *,
+        kernel: Source | None = None,
+        initrd: Source | None = None,
+        firmware: Source | None = None,
+        image: Image | None = None,
+        append: str = "",
+        memory: int | str = 512 << 20,
+        disks: Sequence[Disk] = (),
+        ports: Mapping[str, PortBackend] | None = None,
+        console: CharacterBackend | None = None,
+        engine: str = "auto",
+        clock: str = "host",
+        seed: int | None = None,
+        reboot: bool = True,
+    ) -> None:
+        if image is not None:
+            if isinstance(image, str):
+                raise UserError(f"An image is given as guesthouse.image({image!r}), which finds or builds it.")
+            kernel = image.kernel if kernel is None else kernel
+            initrd = image.initrd if initrd is None else initrd
+            append = f"{image.definition.append} {append}".strip()
+        definition = Definition(
+            memory=parse_size(memory),
+            kernel=_file(kernel),
+            initrd=_file(initrd),
+            firmware=_file(firmware),
+            append=append,
+            clock=clock,
+            seed=seed,
+            disks=tuple(_disk_name(disk) for disk in disks),
+            ports=tuple(ports or ()),
+            reboot=reboot,
+        )
+        self._build(definition, engine, disks, ports, console)
+        try:
+            self._core.reset()
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(
+        self,
+        definition: Definition,
+        engine: str,
+        disks: Sequence[Disk],
+        ports: Mapping[str, PortBackend] | None,
+        console: CharacterBackend | None,
+    ) -> None:
+        check(definition)
+        check_slots(len(disks), bool(ports))
+        opened = [open_disk(disk if not isinstance(disk, Path) else str(disk)) for disk in disks]  # type: ignore[arg-type]
+        self.console = Console(console, self.run)
+        self._core = core = Core(definition, engine, Backends(opened, ports), self.console)
+        self._hooks = Hooks(core.engine, core.inbox.post)
+        self._runner = Runner(core, self._hooks, self)
+        self._runner.interactive = console is not None or bool(ports)
+        self.engine_name = engine
+        self.registers = Registers(core.state)
+        self.memory = PhysicalMemory(core.memory)
+        self.virtual = VirtualMemory(core)
+        self._disassembly = Disassembly(core, self.virtual)
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def run(self, budget: int | None = None, timeout: float | None = None, until: Wanted | None = None) -> Stop:
+        """Run the guest in this thread until something stops it, and say what.
+
+        `budget` counts steps (instructions, and traps taken) and is kept exactly; `timeout` counts seconds of the
+        host; `until` is a text, or a compiled pattern, that the console shows behind what was found last. Once the
+        guest has switched off, the answer is the same until `reset`.
+        """
+        return self._runner.run(budget, timeout, until)
+
+    def step(self, count: int = 1) -> Stop:
+        """Run `count` instructions (an interrupt that is taken counts as one)."""
+        return self.run(budget=count)
+
+    def stop(self) -> None:
+        """Have `run` come back with STOPPED at the next instruction; from any thread or callback."""
+        self._runner.ask_to_stop()
+
+    def post(self, call: Callable[[], object]) -> None:
+        """Have `call` done by the thread that runs the machine, soon; from any thread. Devices are touched only so."""
+        self._core.inbox.post(call)
+
+    def reset(self) -> None:
+        """Start the guest anew, as pressing the reset button does."""
+        self._runner.restart()
+
+    @property
+    def ended(self) -> Stop | None:
+        """How the guest switched off, None while it is on."""
+        return self._runner.ended
+
+    # --- input, devices -----------------------------------------------------------------------------------------------
+
+    @property
+    def ports(self) -> Mapping[str, Input]:
+        """Input to the ports by name: `write(data)`, `close()`, from any thread."""
+        return {name: stream for name, stream in self._core.inputs.items() if name}
+
+    @property
+    def devices(self) -> Devices:
+        """The devices by name and the bus; for the machine's own thread."""
+        return self._core.devices
+
+    @property
+    def symbols(self) -> Mapping[str, int]:
+        """Addresses of the names in the ELF file of firmware or kernel."""
+        return self._core.entry.symbols
+
+    # --- looking inside -----------------------------------------------------------------------------------------------
+
+    @property
+    def instructions(self) -> int:
+        """Steps (instructions and traps) done since the machine was made."""
+        return int(self._core.state.instructions)
+
+    def disassemble(self, address: int | None = None, count: int = 1) -> list[str]:
+        """`count` instructions as text from a guest-virtual address on, the pc where None."""
+        return self._disassembly.lines(self.registers["pc"] if address is None else address, count)
+
+    def on_execute(self, address: int, callback: Callable[[Machine], object]) -> Handle:
+        """Call back before each execution of the instruction at a guest-virtual address.
+
+        The callback runs in the machine's thread, may look at and change everything, and may call `stop`.
+        """
+        return self._hooks.on_execution(address, callback)
+
+    def on_memory(
+        self,
+        start: int,
+        length: int,
+        callback: Callable[[Machine, Access], object],
+        *,
+        read: bool = True,
+        write: bool = True,
+    ) -> Handle:
+        """Call back before the processor accesses some bytes at a guest-physical address (a device's: after)."""
+        return self._hooks.on_access(start, length, _kinds(read, write), callback)
+
+    def on_device(self, callback: Callable[[Machine, Access], object]) -> Handle:
+        """Call back after each access to a device."""
+        return self._hooks.on_device(callback)
+
+    def on_firmware_call(self, callback: Callable[[Machine], object]) -> Handle:
+        """Call back before the built-in SBI answers a call: extension in a7, function in a6, arguments from a0 on."""
+        return self._hooks.on_firmware_call(callback)
+
+    def breakpoint(self, address: int) -> Handle:
+        """Have `run` come back with BREAKPOINT before the instruction at a guest-virtual address."""
+        return self._hooks.on_execution(address, None)
+
+    def watch(self, start: int, length: int, *, read: bool = False, write: bool = True) -> Handle:
+        """Have `run` come back with WATCH before an access to some bytes at a guest-physical address."""
+        return self._hooks.on_access(start, length, _kinds(read, write), None)
+
+    def signature(self, granularity: int = 4) -> str | None:
+        """The words from `begin_signature` to `end_signature` of a bare-metal program, a line each, None without."""
+        return signature(self._core.memory, self._core.entry.symbols, granularity)
+
+    def statistics(self) -> dict[str, Any]:
+        """What happened so far: steps, traps, exits by reason, and the engine's counters by name."""
+        state = self._core.state
+        names = ("misses", "fetch_misses", "dropped", "code_resets")
+        counters = {name: int(getattr(state, name)) for name in names if name in state.layout.slot}
+        return {
+            "engine": self.engine_name,
+            "steps": int(state.instructions),
+            "traps": int(state.trapped),
+            "exits": dict(self._runner.exits),
+            **counters,
+        }
+
+    # --- saving -------------------------------------------------------------------------------------------------------
+
+    def save(self) -> bytes:
+        """The whole state between two instructions; disks are not in it. For the machine's own thread."""
+        return snapshot.save(self._core, self._runner)
+
+    @classmethod
+    def load(
+        cls,
+        data: bytes,
+        *,
+        disks: Sequence[Disk] | None = None,
+        ports: Mapping[str, PortBackend] | None = None,
+        console: CharacterBackend | None = None,
+        engine: str = "auto",
+    ) -> Self:
+        """A machine in the state that `save` gave, on any engine; disks are opened as before unless given."""
+        saved = snapshot.unpack(data)
+        machine = cls.__new__(cls)
+        definition = saved.definition
+        given = definition.disks if disks is None else disks
+        machine._build(definition, engine, given, snapshot.ports_for(definition, ports), console)
+        try:
+            snapshot.restore(saved, machine._core, machine._runner)
+        except BaseException:
+            machine.close()
+            raise
+        return machine
+
+    def close(self) -> None:
+        """Give memory and files back to the host."""
+        self._core.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _file(source: Source | None) -> File:
+    if source is None:
+        return File()
+    return File(path=str(source)) if isinstance(source, str | Path) else File(data=bytes(source))
+
+
+def _disk_name(disk: Disk) -> tuple[str, bool]:
+    if isinstance(disk, tuple):
+        return str(disk[0]), disk[1]
+    return (str(disk), False) if isinstance(disk, str | Path) else ("", disk.readonly)
+
+
+def _kinds(read: bool, write: bool) -> int:
+    return (READS if read else 0) | (WRITES if write else 0)

@@ -1,0 +1,121 @@
+"""The layout of a code page, and undoing what is on it.
+
+One 16-byte slot for each place where an instruction may begin: the address of the native handler and eight bytes of
+operands. A slot not decoded yet holds the handler that decodes it; the first slot of a translated region holds the
+region. Behind the slots lie a sentinel (control ran off the page), a scratch slot for an instruction that must not stay
+decoded, more sentinels, the page's own words, a counter of jumps to each slot, and a byte for each slot that says
+whether a translation holds it.
+"""
+
+from guesthouse.virtual.memory.frames import CODE, HAS_CODE, STATE
+from guesthouse.virtual.spec.description import function
+from guesthouse.virtual.spec.hooks import LONGEST, UNIT_SHIFT
+from guesthouse.virtual.spec.host_words import Handler, host_handler, host_load, host_store
+from guesthouse.virtual.spec.layout import Field
+from guesthouse.virtual.spec.words import State, flag, u64
+
+SLOT = 16  # bytes: the address of the handler, then
+OPERANDS = 8  # the operands
+SENTINELS = 32  # slots behind the page's own: a sentinel, the scratch slot, sentinels up to the longest instruction
+SCRATCH = 1
+
+# The page's own words: host address of the bytes, frame, writes that hit the page, the next free code page.
+HOST_PAGE, FRAME_PAGE, WRITES, NEXT_FREE = 0, 8, 16, 24
+WORDS = 64
+COUNTER = 2  # bytes
+
+MANY_WRITES = 64  # to one page: it has become data
+
+FIELDS = (
+    Field("code_dropped", saved=False, doc="1: decoded code was undone since the last look at everything else"),
+    Field("dropped", saved=False, doc="writes to pages that hold code"),
+    Field("code_free", saved=False, doc="first of the code pages given back, 0 for none"),
+)
+
+
+def slots_bytes() -> u64:
+    """Bytes of a page's slots."""
+    return (4096 >> UNIT_SHIFT) * SLOT
+
+
+def page_words(page: u64) -> u64:
+    """Host address of a code page's own words."""
+    return u64(page + slots_bytes() + SENTINELS * SLOT)
+
+
+def translated_map(page: u64) -> u64:
+    """Host address of the bytes that say which slots translations hold."""
+    return u64(page_words(page) + WORDS + (4096 >> UNIT_SHIFT) * COUNTER)
+
+
+def code_page_bytes() -> u64:
+    """Bytes of a whole code page."""
+    return slots_bytes() + SENTINELS * SLOT + WORDS + (4096 >> UNIT_SHIFT) * (COUNTER + 1)
+
+
+def scratch_of(page: u64) -> u64:
+    """Host address of a code page's scratch slot."""
+    return u64(page + slots_bytes() + SCRATCH * SLOT)
+
+
+def fill_slots(page: u64, handler: u64) -> None:
+    """Put one handler into every slot."""
+    for i in range(4096 >> UNIT_SHIFT):
+        host_store(u64(page + i * SLOT), 8, handler)
+
+
+@function
+def clear_code_page(s: State, page: u64, host: u64, frame: u64, handler: u64) -> None:
+    """Make a code page on which nothing is decoded."""
+    fill_slots(page, handler)
+    for i in range(SENTINELS):
+        host_store(u64(page + slots_bytes() + i * SLOT), 8, host_handler(Handler.LOOKUP))
+    words = page_words(page)
+    host_store(words + HOST_PAGE, 8, host)
+    host_store(words + FRAME_PAGE, 8, frame)
+    host_store(words + WRITES, 8, 0)
+    for i in range((4096 >> UNIT_SHIFT) * (COUNTER + 1) >> 3):
+        host_store(u64(words + WORDS + 8 * i), 8, 0)
+
+
+@function
+def drop_code(s: State, frame: u64, physical: u64, size: u64) -> flag:
+    """Undo every instruction that has a byte among those written; gives 1 where the page has none left at all."""
+    page = host_load(frame + CODE, 8)
+    offset = physical & 0xFFF
+    before = LONGEST - (1 << UNIT_SHIFT)
+    first = u64(offset - before if offset >= before else 0) >> UNIT_SHIFT
+    last = u64(offset + size + (1 << UNIT_SHIFT) - 1) >> UNIT_SHIFT
+    decode = host_handler(Handler.DECODE)
+    hit = 0
+    for i in range(first, last):
+        host_store(u64(page + SLOT * i), 8, decode)
+        hit = hit | host_load(u64(translated_map(page) + i), 1)
+    s.code_dropped = 1
+    s.dropped = u64(s.dropped + 1)
+    writes = u64(host_load(page_words(page) + WRITES, 8) + 1)
+    host_store(page_words(page) + WRITES, 8, writes)
+    if writes >= MANY_WRITES:
+        give_back(s, page, frame)
+        return 1
+    if u64(hit) != 0:
+        drop_translations(page)
+    return 0
+
+
+def give_back(s: State, page: u64, frame: u64) -> None:
+    """Part a code page from its frame. Who is still on it finds only ways to look up where to go on."""
+    fill_slots(page, host_handler(Handler.LOOKUP))
+    host_store(frame + CODE, 8, 0)
+    host_store(frame + STATE, 8, host_load(frame + STATE, 8) & ~HAS_CODE)
+    host_store(page_words(page) + FRAME_PAGE, 8, 0)
+    host_store(page_words(page) + NEXT_FREE, 8, s.code_free)
+    s.code_free = page
+
+
+@function
+def drop_translations(page: u64) -> None:
+    """Undo every translation that holds code of this page, and the decoding with it."""
+    fill_slots(page, host_handler(Handler.DECODE))
+    for i in range(4096 >> UNIT_SHIFT):
+        host_store(u64(translated_map(page) + i), 1, 0)
