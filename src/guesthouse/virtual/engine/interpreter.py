@@ -15,7 +15,7 @@ from guesthouse.virtual.engine.ir import FunctionText
 from guesthouse.virtual.engine.lowering import Lowering
 from guesthouse.virtual.engine.module import Module, alias
 from guesthouse.virtual.engine.source import Source, Sources
-from guesthouse.virtual.engine.target import MachineTarget, SharedFunctionTarget, operands, signature
+from guesthouse.virtual.engine.target import MachineTarget, SharedFunctionTarget, convention, operands, signature
 from guesthouse.virtual.engine.values import U64, Value, constant
 from guesthouse.virtual.memory import code, code_page, shadow
 from guesthouse.virtual.spec import hooks
@@ -225,7 +225,7 @@ def build_shared(module: Module, runtime: Runtime, source: Source) -> None:
     """Lower one shared function."""
     effects = runtime.sources.effects(source.semantics)
     result, parameters = signature(source, effects)
-    text = FunctionText(f'define {result} @"{source.symbol}"({parameters}) nounwind')
+    text = FunctionText(f'define {convention(source)}{result} @"{source.symbol}"({parameters}) nounwind')
     target = SharedFunctionTarget(module, text, runtime.functions, result)
     lowering = Lowering(runtime.sources, target, restartable=False)
     arguments = []

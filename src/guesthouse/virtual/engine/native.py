@@ -19,11 +19,13 @@ from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.spec.description import Isa
 from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.state import ProcessorState
+from guesthouse.virtual.spec.words import MASK64
 
 ARENA = 256 << 20
 CODE_POOL_PAGES = 4096
 SLICE = 1 << 14
 HOT = 8000  # jumps to a place after which it is translated
+EXITS = {int(reason): reason for reason in Exit}
 NEVER_HOT = 1 << 16  # more than a counter reaches
 
 
@@ -55,6 +57,8 @@ class NativeEngine:
         self._enter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.arena.symbols["enter"])
         decode = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
         self._decode = decode(self.arena.symbols["decode"])
+        names = ("instructions", "target", "slice_end", "remaining", "exit_reason")
+        self._places = [state.layout.slot[name] for name in names]
         self._breakpoints = array("Q")
         self._watches = array("Q")
         self._connect(page)
@@ -87,18 +91,18 @@ class NativeEngine:
 
     def run(self, budget: int) -> Exit:
         """Run until something needs the monitor, at most `budget` steps (instructions and traps)."""
-        s = self.state
-        s.target = s.instructions + budget
-        s.slice_end = s.instructions
-        s.remaining = 0
-        s.exit_reason = 0
-        self._enter(s.address)
-        while s.exit_reason == Exit.SERVICE and self.translations is not None:
+        # Slots by number: this runs at every device access.
+        slots, enter, address = self.state.slots, self._enter, self.state.address
+        instructions, target, slice_end, remaining, exit_reason = self._places
+        now = slots[instructions]
+        slots[target], slots[slice_end], slots[remaining], slots[exit_reason] = now + budget & MASK64, now, 0, 0
+        enter(address)
+        while slots[exit_reason] == Exit.SERVICE and self.translations is not None:
             self.translations.serve()
-            s.exit_reason = 0
-            self._enter(s.address)
-        s.instructions = s.slice_end - s.remaining
-        return Exit(s.exit_reason)
+            slots[exit_reason] = 0
+            enter(address)
+        slots[instructions] = slots[slice_end] - slots[remaining] & MASK64
+        return EXITS[slots[exit_reason]]
 
     def decode(self, slot: int, word: int) -> int:
         """Fill a decoded slot from instruction bits; gives the length, 0 where none matches."""

@@ -5,9 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from guesthouse.virtual.devices.wires import BadAddress
+from guesthouse.virtual.memory.faults import BadAddress
 from guesthouse.virtual.memory.guest import GuestMemory
-from guesthouse.virtual.memory.shadow import FETCH, LOAD, PASS_BREAKPOINTS, PASS_WATCHES, STORE, WATCH_READS, WATCH_WRITES
+from guesthouse.virtual.memory.shadow import (
+    FETCH,
+    LOAD,
+    PASS_BREAKPOINTS,
+    PASS_WATCHES,
+    STORE,
+    WATCH_READS,
+    WATCH_WRITES,
+)
 from guesthouse.virtual.spec.description import Instruction, Isa
 from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.state import ProcessorState
@@ -170,7 +178,7 @@ class Environment:
     def nanoseconds(self) -> int:
         s = self.state
         now = s.slice_end - s.remaining if s.counted_clock else time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        return (now + s.clock_offset) & MASK64
+        return int(now + s.clock_offset) & MASK64
 
     def retired(self) -> int:
         s = self.state

@@ -5,13 +5,15 @@ A region is what control reaches from one entry by direct jumps within one page 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from guesthouse.virtual.engine.control import LONGEST_PATH
 from guesthouse.virtual.spec.description import Instruction, Isa
 
 PAGE = 4096
+BUSY = 2000  # jumps from which a place is likely to begin a region of its own
+SHORT = 24  # instructions of a way that may run into such a place
 RARE = 16  # jumps below which a place is not worth translating along
 
 
@@ -39,6 +41,17 @@ class Decoder:
                 if instruction.pattern.matches(word):
                     return instruction
         return None
+
+
+def _reach(start: list[int], following: Callable[[int], Iterable[int]]) -> set[int]:
+    """Everything that can be reached."""
+    found, todo = set(start), list(start)
+    while todo:
+        for other in following(todo.pop()):
+            if other not in found:
+                found.add(other)
+                todo.append(other)
+    return found
 
 
 @dataclass
@@ -90,6 +103,7 @@ class RegionFormer:
         jumped to: what has not run, or hardly ever, is left to the interpreter.
         """
         steps: dict[int, Step] = {}
+        ways: dict[int, set[int]] = {}
         leaders, headers, todo = {entry}, set(), [entry]
         while todo and len(steps) < LONGEST_PATH:
             offset = todo.pop(0)
@@ -104,6 +118,7 @@ class RegionFormer:
                 headers |= {target for target in targets if target <= offset}
                 if jumps_to is not None and len(targets) > 1:
                     targets = {t for t in targets if self._runs(jumps_to, t, step.after)}
+                ways[offset] = targets
                 jumps = [target for target in targets if target != step.after]
                 for target in jumps:
                     if 0 <= target < PAGE and target % self.isa.unit == 0:
@@ -112,7 +127,28 @@ class RegionFormer:
                 if step.after not in targets:
                     break
                 offset = step.after
-        return self._blocks(steps, leaders, headers, entry)
+        kept = self._kept(ways, entry, jumps_to)
+        return self._blocks({offset: steps[offset] for offset in kept}, leaders, headers, entry)
+
+    def _kept(self, ways: dict[int, set[int]], entry: int, jumps_to: Sequence[int] | None) -> set[int]:
+        """Of what control reaches: the loops round the entry; where it is in none, the way to where others begin."""
+        back: dict[int, list[int]] = {}
+        for offset, targets in ways.items():
+            for target in targets:
+                back.setdefault(target, []).append(offset)
+        loop = _reach([entry], lambda offset: back.get(offset, ()))
+        if loop - {entry} or entry in ways.get(entry, ()):
+            return loop & ways.keys() | ({entry} & ways.keys())
+        if jumps_to is None:
+            return set(ways)
+        found, todo = {entry} & ways.keys(), [entry]
+        while todo:
+            for target in sorted(ways.get(todo.pop(0), ())):
+                busy = len(found) >= SHORT and jumps_to[target // self.isa.unit] >= BUSY
+                if target in ways and target not in found and not busy:
+                    found.add(target)
+                    todo.append(target)
+        return found
 
     def _runs(self, jumps_to: Sequence[int], target: int, after: int) -> bool:
         """Whether one of several ways on is worth taking along."""

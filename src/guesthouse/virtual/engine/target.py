@@ -34,6 +34,15 @@ RUNTIME_WORDS = (
 ).split()
 
 
+# Slow paths that fast code calls: they keep the caller's registers, so that the fast way pays nothing for the call.
+KEEPING = frozenset({"slow_load", "slow_store", "atomic_place"})
+
+
+def convention(source: Source) -> str:
+    """LLVM calling convention of a shared function."""
+    return "preserve_mostcc " if source.name in KEEPING else ""
+
+
 def signature(source: Source, effects: frozenset[str]) -> tuple[str, str]:
     """LLVM result type and parameter list of a shared function."""
     returns = source.annotations.get("return") is not None
@@ -160,11 +169,12 @@ class MachineTarget:
     def _call(self, source: Source, effects: frozenset[str], arguments: list[Value]) -> Value | None:
         self.spill(effects)
         result, parameters = signature(source, effects)
-        name = self.module.declare(source.symbol, f'{result} @"{source.symbol}"({parameters}) nounwind')
+        how = convention(source)
+        name = self.module.declare(source.symbol, f'{how}{result} @"{source.symbol}"({parameters}) nounwind')
         self.module.needed.setdefault(source.symbol, source)
         passed = ["ptr %s"] if takes_state(source) else []
         passed += [f"i64 {argument.ir}" for argument in arguments]
-        operation = f"call {result} {name}({', '.join(passed)}) nounwind"
+        operation = f"call {how}{result} {name}({', '.join(passed)}) nounwind"
         if result == "void":
             self.text.emit(operation)
             return None
