@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from guesthouse.cli.listing import Address, code_lines
+from guesthouse.cli.listing import address, code_lines
 from guesthouse.errors import UserError
 from guesthouse.guest.elf import MACHINE_RISCV, MAGIC, parse_elf, section_bytes, symbols
 from guesthouse.host.user_folders import read_file
@@ -21,7 +21,7 @@ _WORD = re.compile(r"(?:0[xX])?((?:[0-9a-fA-F]{4}){1,2})")
 
 @click.command("disasm")
 @click.argument("what", metavar="FILE|HEX...", nargs=-1, required=True)
-@click.option("--base", type=Address(), default=None, help="Address of the first byte.  [default: 0, or an ELF file's]")
+@click.option("--base", type=address, default=None, help="Address of the first byte.  [default: 0, or an ELF file's]")
 @click.option("--no-aliases", is_flag=True, help="Print real instructions only: `addi a0,a1,0`, not `mv a0,a1`.")
 def command(what: tuple[str, ...], base: int | None, no_aliases: bool) -> None:
     """Disassemble a FILE (an ELF file's .text, or bare bytes), or instructions: HEX words of 4 or 8 digits.

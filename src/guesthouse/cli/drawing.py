@@ -25,11 +25,11 @@ def boxes(pattern: Pattern) -> list[Box]:
     found: list[Box] = []
     high = 8 * pattern.length - 1
     while high >= 0:
-        operand = owner[high][0] if high in owner else None
+        here = owner[high][0] if high in owner else None
         low = high
-        while low and (owner[low - 1][0] if low - 1 in owner else None) is operand:
+        while low and (owner[low - 1][0] if low - 1 in owner else None) is here:
             low -= 1
-        found.append(Box(high, low, _operand_text(operand, high, low) if operand else _fixed_text(pattern, high, low)))
+        found.append(Box(high, low, _operand_text(here, high, low) if here else _fixed_text(pattern, high, low)))
         high = low - 1
     return found
 

@@ -63,8 +63,12 @@ def shown(instruction: Instruction, *, code: bool) -> Iterator[str]:
     yield from _section("Reference engine", ["CPython calls the function above."])
     yield from _engine("Interpreter", handler_text(instruction))
     translated = translated_text(instruction)
-    if translated is not None:
-        yield from _engine("Translator", translated)
+    if translated is None:
+        yield from _section("Translator", ["Leaves it to the handler above."])
+    else:
+        yield from _engine(
+            f"Translator with {translated.operands}" if translated.operands else "Translator", translated
+        )
 
 
 def _section(heading: str, lines: list[str]) -> Iterator[str]:

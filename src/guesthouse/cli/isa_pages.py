@@ -30,7 +30,7 @@ def _first_sentence(doc: str) -> str:
 
 
 def by_extension(isa: Isa) -> dict[str, list[Instruction]]:
-    """The instructions of each extension: the letters in their usual order, then names, then what is in no extension."""
+    """Instructions by extension: the letters in their usual order, then names, then what is in no extension."""
     found: dict[str, list[Instruction]] = {}
     for instruction in isa.instructions:
         found.setdefault(instruction.extension, []).append(instruction)

@@ -11,33 +11,28 @@ from guesthouse.virtual.spec.disassembly import Disassembler
 BYTES_A_ROW = 16
 
 
-class Address(click.ParamType):
-    """A number as C writes it: 0x80000000, 4096, 0b11."""
-
-    name = "address"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read it; ends with a usage error where it is no number of 64 bits."""
-        try:
-            number = int(str(value), 0)
-        except ValueError:
-            number = -1
-        if not 0 <= number < 1 << 64:
-            self.fail(f"{value!r} is no address; write it as 0x80000000 or 4096", param, ctx)
-        return number
+def address(text: str) -> int:
+    """Read a number as C writes it (0x80000000, 4096); ends with a usage error where it is none of 64 bits."""
+    try:
+        number = int(str(text), 0)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 1 << 64:
+        raise click.BadParameter(f"{text!r} is no address; write it as 0x80000000 or 4096")
+    return number
 
 
 def code_lines(disassembler: Disassembler, data: bytes, base: int, symbols: Mapping[str, int]) -> Iterator[str]:
     """Instructions from `base` on, a heading before each address that has a name."""
     names: dict[int, list[str]] = {}
-    for name, address in symbols.items():
-        names.setdefault(address, []).append(name)
-    first = {address: found[0] for address, found in names.items()}
-    for address, raw, text in disassembler.disassemble(data, base, first):
-        for name in names.get(address, ()):
-            yield f"{address:016x} <{name}>:"
+    for name, place in symbols.items():
+        names.setdefault(place, []).append(name)
+    first = {place: found[0] for place, found in names.items()}
+    for at, raw, text in disassembler.disassemble(data, base, first):
+        for name in names.get(at, ()):
+            yield f"{at:016x} <{name}>:"
         word = f"{int.from_bytes(raw, 'little'):0{2 * len(raw)}x}"
-        yield f"{address:12x}:  {word:8}  {text.expandtabs(8)}"
+        yield f"{at:12x}:  {word:8}  {text.expandtabs(8)}"
 
 
 def data_lines(data: bytes, base: int) -> Iterator[str]:

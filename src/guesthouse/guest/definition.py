@@ -19,8 +19,18 @@ _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:i?B)?\Z", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
+class File(msgspec.Struct, frozen=True):
+    """A file of the guest: its path, or its content where that was given; neither where it has none."""
+
+    path: str = ""
+    data: bytes = b""
+
+    def __bool__(self) -> bool:
+        return bool(self.path or self.data)
+
+
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
-    """A guest as data; a file is its content as bytes, or its path as text.
+    """A guest as data.
 
     `memory` counts bytes of RAM. `clock` is "host", or "instructions": one nanosecond an instruction. Where `seed` is
     given, all randomness that the guest gets comes from it. `disks` maps serial numbers to whether the disk is
@@ -28,9 +38,9 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     memory: int = 512 * MIB
-    kernel: bytes | str = b""
-    initrd: bytes | str = b""
-    firmware: bytes | str = b""
+    kernel: File = File()
+    initrd: File = File()
+    firmware: File = File()
     append: str = ""
     clock: str = "host"
     seed: int | None = None

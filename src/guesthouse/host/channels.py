@@ -97,9 +97,7 @@ class Inlet:
 class Messages:
     """Messages both ways over one socket, each four bytes of little-endian length and its bytes."""
 
-    def __init__(
-        self, loop: Loop, descriptor: int, take: Callable[[bytes], None], end: Callable[[], None]
-    ) -> None:
+    def __init__(self, loop: Loop, descriptor: int, take: Callable[[bytes], None], end: Callable[[], None]) -> None:
         os.set_blocking(descriptor, False)
         self._buffer = bytearray()
         self._take = take

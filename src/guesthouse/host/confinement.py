@@ -6,6 +6,8 @@ one of them still has the others. Sources: prctl(2), unshare(2), and what `landl
 
 import ctypes
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
 from guesthouse.host.landlock import forbid_files_and_network, landlock_version
 from guesthouse.host.memory import LIBC
@@ -19,14 +21,15 @@ Measures = dict[str, str]
 """Name of a measure -> "" where it holds, else why it does not."""
 
 
-def confine() -> Measures:
+def confine(readable: Sequence[Path] = ()) -> Measures:
     """Give up, for good, everything that running a guest does not need; says which measures hold.
 
-    To be called by the only thread of the process, with all files open; threads started later are confined too.
+    Files in the folders `readable` may still be read, where landlock can limit it to them; else nothing may. To be
+    called by the only thread of the process, with all files open; threads started later are confined too.
     """
     done = {"no new privileges": _forbid_privileges(), "namespaces": _leave_namespaces()}
-    done["landlock"] = forbid_files_and_network(LIBC)
-    done["seccomp"] = forbid_system_calls(LIBC)
+    done["landlock"] = forbid_files_and_network(LIBC, readable)
+    done["seccomp"] = forbid_system_calls(LIBC, reading=bool(readable) and not done["landlock"])
     return done
 
 

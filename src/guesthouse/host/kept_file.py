@@ -63,10 +63,6 @@ class KeptBytes:
 Content = KeptFile | KeptBytes
 
 
-def keep(source: bytes | Path | str | None, purpose: str) -> Content:
-    """What a caller gave as a path or as bytes; None is empty."""
-    if source is None:
-        return KeptBytes(b"")
-    if isinstance(source, bytes | bytearray | memoryview):
-        return KeptBytes(bytes(source))
-    return KeptFile(source, purpose)
+def keep(path: str, data: bytes, purpose: str) -> Content:
+    """The file at a path, or the bytes where the path is empty."""
+    return KeptFile(path, purpose) if path else KeptBytes(data)

@@ -6,14 +6,18 @@ Source: landlock(7) and the kernel's userspace-api/landlock document.
 import ctypes
 import os
 import struct
+from collections.abc import Sequence
+from pathlib import Path
 
-CREATE_RULESET, RESTRICT_SELF = 444, 446
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 VERSION_FLAG = 1
 FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}
 """How many rights on files a version of the interface knows (the versions that added some)."""
 NET_VERSION, NET_RIGHTS = 4, 0x3
 SCOPE_VERSION, SCOPES = 6, 0x3
 ATTRIBUTE = struct.Struct("<QQQ")
+PATH_BENEATH, READ_FILE, READ_FOLDER = 1, 1 << 2, 1 << 3
+PATH_RULE = struct.Struct("<Qi")
 
 
 def landlock_version(libc: ctypes.CDLL) -> int:
@@ -21,9 +25,10 @@ def landlock_version(libc: ctypes.CDLL) -> int:
     return max(0, int(libc.syscall(CREATE_RULESET, None, 0, VERSION_FLAG)))
 
 
-def forbid_files_and_network(libc: ctypes.CDLL) -> str:
+def forbid_files_and_network(libc: ctypes.CDLL, readable: Sequence[Path] = ()) -> str:
     """Deny every opening, creation and connection to this thread and those it starts; "" or why that is not possible.
 
+    Files below the folders `readable` may still be opened for reading; a folder that is not there is left out.
     Descriptors that are open already keep working. Needs no-new-privileges to be set.
     """
     version = landlock_version(libc)
@@ -37,8 +42,21 @@ def forbid_files_and_network(libc: ctypes.CDLL) -> str:
     if ruleset < 0:
         return os.strerror(ctypes.get_errno())
     try:
+        for folder in readable:
+            _allow_reading(libc, ruleset, folder)
         if libc.syscall(RESTRICT_SELF, ruleset, 0):
             return os.strerror(ctypes.get_errno())
     finally:
         os.close(ruleset)
     return ""
+
+
+def _allow_reading(libc: ctypes.CDLL, ruleset: int, folder: Path) -> None:
+    try:
+        descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        libc.syscall(ADD_RULE, ruleset, PATH_BENEATH, PATH_RULE.pack(READ_FILE | READ_FOLDER, descriptor), 0)
+    finally:
+        os.close(descriptor)

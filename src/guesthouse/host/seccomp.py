@@ -22,6 +22,7 @@ SECCOMP, SET_MODE_FILTER, GET_ACTION_AVAILABLE = 317, 1, 2
 THREAD_SYNC = 1
 
 PROT_EXEC, CLONE_THREAD, AT_EMPTY_PATH = 0x4, 0x1_0000, 0x1000
+OPEN_CHANGES = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_EXCL
 CLONE3 = 435
 
 ALWAYS = {
@@ -51,6 +52,9 @@ class Rule:
     argument: int
     mask: int
     value: int
+
+
+OPEN_FOR_READING = Rule(257, 2, OPEN_CHANGES, 0)  # openat
 
 
 def rules(pid: int) -> list[Rule]:
@@ -107,14 +111,15 @@ def seccomp_missing(libc: ctypes.CDLL) -> str:
     return ""
 
 
-def forbid_system_calls(libc: ctypes.CDLL) -> str:
+def forbid_system_calls(libc: ctypes.CDLL, reading: bool = False) -> str:
     """Filter the system calls of every thread of this process; "" or why that is not possible.
 
-    Needs no-new-privileges to be set.
+    With `reading`, files may be opened for reading: to be asked for only where landlock says which. Needs
+    no-new-privileges to be set.
     """
     if missing := seccomp_missing(libc):
         return missing
-    code = program(tuple(ALWAYS.values()), rules(os.getpid()))
+    code = program(tuple(ALWAYS.values()), [*rules(os.getpid()), *([OPEN_FOR_READING] if reading else [])])
     holder = ctypes.create_string_buffer(code, len(code))
     head = struct.pack("<HxxxxxxQ", len(code) // INSTRUCTION.size, ctypes.addressof(holder))
     result = libc.syscall(SECCOMP, SET_MODE_FILTER, THREAD_SYNC, head)

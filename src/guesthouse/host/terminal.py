@@ -15,6 +15,15 @@ from types import FrameType
 DONE = b"d"
 
 
+def open_standard_streams() -> None:
+    """Open the null device where a standard stream is closed, so that no other file gets its number."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number is this one
+
+
 def is_terminal(descriptor: int) -> bool:
     """Whether the descriptor is open on a terminal."""
     try:
@@ -77,3 +86,12 @@ def _start_guardian(descriptor: int, saved: list[object]) -> tuple[int, int]:
             _restore(descriptor, saved)
     finally:
         os._exit(0)
+
+
+def terminal_environment(descriptor: int) -> list[str]:
+    """TERM, COLUMNS and LINES of a terminal as `NAME=value`; empty where it is none."""
+    if not is_terminal(descriptor):
+        return []
+    columns, rows = terminal_size(descriptor)
+    kind = os.environ.get("TERM", "vt100")
+    return [f"TERM={kind}" if kind.replace("-", "").isalnum() else "TERM=vt100", f"COLUMNS={columns}", f"LINES={rows}"]

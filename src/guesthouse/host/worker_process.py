@@ -11,7 +11,7 @@ class WorkerProcess:
     """Starts `python -m module` with four descriptors as its arguments: socket, input, output, error output.
 
     `control`, `input`, `output` and `errors` are this side's ends. The worker leads its own session, so that keys like
-    Ctrl-C do not reach it; its standard error output is ours.
+    Ctrl-C do not reach it; its standard error output is ours. The folder it starts in is no place to import from (-P).
     """
 
     def __init__(self, module: str) -> None:
@@ -22,7 +22,7 @@ class WorkerProcess:
         given = (theirs.fileno(), input_reader, output_writer, errors_writer)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module, *map(str, given)],
+                [sys.executable, "-P", "-m", module, *map(str, given)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=given,

@@ -32,8 +32,7 @@ class Plan(msgspec.Struct, frozen=True, tag="plan"):
     clock: str = "host"
     seed: int | None = None
     reboot: bool = True
-    command: tuple[str, ...] | None = None
-    environment: tuple[str, ...] = ()
+    command: tuple[bytes, ...] | None = None
     trace: tuple[str, ...] = ()
     trace_file: str = ""
     signature: str = ""
@@ -70,11 +69,15 @@ class Note(msgspec.Struct, frozen=True, tag="note"):
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """The guest has ended by itself, or by `Stop`: the run's status, and what to say about it ("" for nothing)."""
+    """The guest has ended by itself, or by `Stop`: the run's status, and what to say about it ("" for nothing).
+
+    `signature` is what `--signature` asked for; None where that was not asked or the program has none.
+    """
 
     status: int
     text: str = ""
     statistics: dict[str, Any] = {}
+    signature: str | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

@@ -35,7 +35,7 @@ GRACE = 2.0
 """Seconds that a worker told to stop, and output that nobody takes, are waited for."""
 
 HOLD_TIME, HOLD_BYTES = 0.2, 1 << 20
-"""With a counted clock, input that is there at the start is collected so long, so that it is there from instruction 0."""
+"""With a counted clock, input that comes at the start is collected so long, to be there at instruction 0."""
 
 TYPED_AHEAD = 1 << 20
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -56,6 +56,7 @@ class Outcome:
     status: int
     text: str = ""
     statistics: dict[str, Any] = field(default_factory=dict)
+    signature: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class _Run:
         if isinstance(message, Ready):
             self._on_ready()
         elif isinstance(message, Note):
-            self._say(message.text)
+            self._say(f"guesthouse: {message.text}")
         elif self._verdict is None:
             self._verdict = message
 
@@ -238,12 +239,12 @@ class _Run:
         verdict = self._verdict
         if isinstance(verdict, Ended):
             status = verdict.status if self._forced is None else self._forced
-            return Outcome(status, verdict.text if self._forced is None else "", verdict.statistics)
-        if self._forced is not None:
-            return Outcome(self._forced)
+            return Outcome(status, verdict.text if self._forced is None else "", verdict.statistics, verdict.signature)
         if isinstance(verdict, Failed):
             if verdict.traceback:
                 raise WorkerCrash(verdict.text, verdict.traceback)
             raise UserError(verdict.text)
+        if self._forced is not None:
+            return Outcome(self._forced)
         how = f"by signal {-died}" if died < 0 else f"with status {died}"
         raise WorkerCrash(f"the guest's process ended unexpectedly {how}", "")

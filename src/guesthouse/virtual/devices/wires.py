@@ -8,9 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-
-class BadAddress(Exception):
-    """A device's access to guest memory left RAM; the device answers it as its specification says."""
+from guesthouse.virtual.memory.faults import BadAddress as BadAddress
 
 
 class Irq(Protocol):

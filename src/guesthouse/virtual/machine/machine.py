@@ -231,7 +231,7 @@ class Machine:
             "engine": self.engine_name,
             "steps": int(state.instructions),
             "traps": int(state.trapped),
-            "exits": dict(self._runner.exits),
+            "exits": {reason.name: count for reason, count in self._runner.exits.items()},
             **counters,
         }
 

@@ -34,7 +34,7 @@ class Runner:
         self.interactive = False
         self.waiting = False
         """The guest has executed a wait for interrupt and nothing has woken it."""
-        self.exits: Counter[str] = Counter()
+        self.exits: Counter[Exit] = Counter()
         self.ended: Stop | None = None
         self._stopped = False
         self._stretch = SHORTEST
@@ -147,12 +147,13 @@ class Runner:
         core, engine, state = self.core, self.core.engine, self.core.state
         switch, console, exits = core.switch, core.console, self.exits
         began = time.monotonic()
-        while (left := goal - state.instructions) > 0:
+        slots, steps = state.slots, state.layout.slot["instructions"]
+        while (left := goal - slots[steps]) > 0:
             if self._passing:
                 reason = self._pass(left)
             else:
                 reason = engine.run(left)
-            exits[reason.name] += 1
+            exits[reason] += 1
             if reason is Exit.DEVICE_READ or reason is Exit.DEVICE_WRITE:
                 self._device(reason is Exit.DEVICE_WRITE)
             elif reason is Exit.HYPERCALL:

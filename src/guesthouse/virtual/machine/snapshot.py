@@ -1,6 +1,7 @@
 """Saving a machine and loading it again: declared state by name and version, and the pages of RAM that are not zero.
 
-The stream is MessagePack behind a digest. Memory comes as runs of pages, each run compressed (Zstandard) with its first page's number.
+The stream is MessagePack behind a digest. Memory comes as runs of pages, each run compressed (Zstandard) with its
+first page's number.
 """
 
 from __future__ import annotations

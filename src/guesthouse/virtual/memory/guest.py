@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from guesthouse.host.memory import Mapping
-from guesthouse.virtual.devices.wires import BadAddress
+from guesthouse.virtual.memory.faults import BadAddress
 from guesthouse.virtual.memory.frames import FRAME, GATED, HOST, PAGE, STATE, WATCHED
 
 

@@ -1,0 +1,229 @@
+"""The worker: one confined process that runs one guest for `run`; see `protocol` for what the two say to each other.
+
+It opens everything the guest needs, confines itself, and only then starts the guest in a thread of its own. The main
+thread moves bytes and messages and never blocks, so that a guest can always be stopped. Run by `host.worker_process`.
+"""
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+
+from guesthouse.errors import UserError
+from guesthouse.host.channels import CHUNK, Inlet, Messages, Outlet
+from guesthouse.host.confinement import confine
+from guesthouse.host.handover import Bell, Handover, LineLog
+from guesthouse.host.loop import Loop
+from guesthouse.manager.guest_command import CONTROL, STDIN, GuestCommand
+from guesthouse.manager.guest_machine import build_machine, open_trace, start_compile_process
+from guesthouse.manager.native_parts import cache_problem, code_folder
+from guesthouse.manager.protocol import (
+    ENCODER,
+    TO_WORKER,
+    Begin,
+    Ended,
+    Failed,
+    FromWorker,
+    Note,
+    Plan,
+    Ready,
+    Signal,
+)
+from guesthouse.manager.run_statistics import run_statistics
+from guesthouse.manager.tracing import Tracer
+from guesthouse.virtual.machine.machine import Machine
+from guesthouse.virtual.machine.stop import Reason
+from guesthouse.virtual.machine.stop import Stop as MachineStop
+
+RETRY = 0.01
+"""Seconds until input that the guest had no room for is offered again."""
+
+LINGER = 5.0
+"""Seconds that a guest whose command has ended may take to power off."""
+
+
+class Worker:
+    """One run, from the plan to the verdict."""
+
+    def __init__(self, control: int, source: int, output: int, errors: int) -> None:
+        self._loop = Loop()
+        self._bell = Bell(self._loop, lambda: None)
+        self._messages = Messages(self._loop, control, self._on_message, lambda: None)
+        self._inlet = Inlet(self._loop, source, self._on_input, self._on_input_end)
+        for descriptor in (output, errors):
+            os.set_blocking(descriptor, False)
+        self._output = Handover(self._bell, Outlet(self._loop, output, CHUNK))
+        self._errors = Handover(self._bell, Outlet(self._loop, errors, CHUNK))
+        self._machine: Machine | None = None
+        self._command: GuestCommand | None = None
+        self._log: LineLog | None = None
+        self._tracer: Tracer | None = None
+        self._plan = Plan()
+        self._thread: threading.Thread | None = None
+        self._verdict: FromWorker | None = None
+        self._told = False
+        self._leave_by = float("inf")
+
+    def serve(self) -> None:
+        """Do everything until the verdict is told or nobody is there to hear it."""
+        while not self._messages.ended and not self._over():
+            self._want_input()
+            self._loop.turn(self._patience())
+            for handover in (self._output, self._errors):
+                handover.move()
+            if self._verdict is not None and not self._told and self._flushed():
+                self._told = True
+                self._send(self._verdict)
+
+    def _patience(self) -> float | None:
+        """How long the loop may wait; ends a guest that does not power off behind its command."""
+        if self._inlet_full():
+            return RETRY
+        if self._command is None or self._command.status is None or self._verdict is not None:
+            return None
+        now = time.monotonic()
+        self._leave_by = min(self._leave_by, now + LINGER)
+        if now >= self._leave_by and self._machine:
+            self._machine.stop()
+            return None
+        return self._leave_by - now
+
+    def _over(self) -> bool:
+        return self._told and self._messages.sent
+
+    def _flushed(self) -> bool:
+        return self._output.empty and self._errors.empty
+
+    def _send(self, message: FromWorker) -> None:
+        self._messages.send(ENCODER.encode(message))
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+
+    def _on_message(self, data: bytes) -> None:
+        message = TO_WORKER.decode(data)
+        if isinstance(message, Plan):
+            self._guarded(lambda: self._prepare(message))
+        elif isinstance(message, Begin):
+            self._begin(message.input)
+        elif isinstance(message, Signal):
+            if self._command:
+                self._command.signal(message.name)
+        elif self._machine and self._thread:
+            self._machine.stop()
+        else:
+            self._verdict = Ended(0)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Whatever goes wrong becomes the verdict."""
+        try:
+            work()
+        except UserError as error:
+            self._verdict = Failed(str(error))
+        except MemoryError:
+            self._verdict = Failed("The host has no memory left; close something, or give the guest less.")
+        except Exception as error:
+            self._verdict = Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
+
+    def _prepare(self, plan: Plan) -> None:
+        self._plan = plan
+        if problem := cache_problem():
+            self._send(Note(problem))
+        if plan.command is not None:
+            self._command = GuestCommand(plan.command, self._output, self._errors, self._bell.ring)
+        ports = self._command.ports if self._command else None
+        self._machine = machine = build_machine(plan, None if self._command else self._output, ports)
+        if self._command:
+            self._command.control = machine.ports[CONTROL]
+        start_compile_process(machine)
+        if plan.trace:
+            self._log = open_trace(plan)
+            self._tracer = Tracer(machine, plan.trace, self._log.put)
+        self._send(Ready(confine([code_folder()])))
+
+    # --- the guest ----------------------------------------------------------------------------------------------------
+
+    def _begin(self, data: bytes) -> None:
+        if self._machine is None or self._thread is not None:
+            return
+        if data:
+            self._machine.console.write(data)
+        self._thread = threading.Thread(target=self._guest_thread, name="guest", daemon=True)
+        self._thread.start()
+
+    def _guest_thread(self) -> None:
+        """What the thread of the guest's processor does."""
+        self._guarded(self._run)
+        self._bell.ring()
+
+    def _run(self) -> None:
+        machine = self._machine
+        assert machine is not None
+        try:
+            stop = self._tracer.run() if self._tracer else machine.run()
+            self._verdict = self._judge(machine, stop)
+        finally:
+            if self._log:
+                self._log.close()
+
+    def _judge(self, machine: Machine, stop: MachineStop) -> Ended:
+        status = stop.status
+        if self._command and self._command.status is not None and stop.reason is not Reason.PANIC:
+            status = self._command.status
+        text = stop.text if stop.reason is Reason.PANIC else ""
+        signature = machine.signature(self._plan.signature_granularity) if self._plan.signature else None
+        return Ended(status & 0xFF, text, run_statistics(machine, time.thread_time()), signature)
+
+    # --- input --------------------------------------------------------------------------------------------------------
+
+    def _sink_name(self) -> str | None:
+        """The stream that input goes to now: a port, "" for the console, None while nothing takes it."""
+        if self._command is None:
+            return ""
+        return STDIN if self._command.takes_input else None
+
+    def _pending(self) -> int:
+        machine = self._machine
+        assert machine is not None
+        return (machine.ports[STDIN] if self._command else machine.console.input).pending
+
+    def _inlet_full(self) -> bool:
+        running = self._thread is not None and self._verdict is None
+        return running and not self._inlet.ended and self._sink_name() is not None and self._pending() >= CHUNK
+
+    def _want_input(self) -> None:
+        running = self._thread is not None and self._verdict is None
+        self._inlet.want(running and self._sink_name() is not None and self._pending() < CHUNK)
+
+    def _on_input(self, data: bytes) -> None:
+        assert self._machine is not None
+        if self._command is None:
+            self._machine.console.write(data)
+        else:
+            self._machine.ports[STDIN].write(data)
+
+    def _on_input_end(self) -> None:
+        """A serial line has no end; a command's input has."""
+        if self._command and self._machine:
+            self._machine.ports[STDIN].close()
+
+
+def main() -> None:
+    """Serve the run whose descriptors are this process's arguments, and end without ceremony."""
+    descriptors = [int(argument) for argument in sys.argv[1:5]]
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+    status = 1
+    try:
+        Worker(*descriptors).serve()
+        status = 0
+    finally:
+        if status:
+            traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""What a confined process still can and can't do, each tried in a process of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from guesthouse.host.confinement import offered, try_confinement
+from guesthouse.host.seccomp import ALWAYS, INSTRUCTION, program, rules
+
+HEAD = """
+import sys, os, ctypes, mmap, threading, socket
+from pathlib import Path
+from guesthouse.host.confinement import confine
+file = open(sys.argv[1], "r+b")
+measures = confine([Path(sys.argv[2])])
+if measures["seccomp"]:
+    print("no seccomp"); sys.exit()
+def denied(call, *arguments):
+    try:
+        call(*arguments)
+    except OSError as error:
+        return error.errno in (1, 13)
+    return False
+"""
+
+
+def confined(tmp_path: Path, code: str) -> str:
+    (tmp_path / "file").write_bytes(b"before")
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "entry").write_bytes(b"cached")
+    command = [sys.executable, "-c", HEAD + code, str(tmp_path / "file"), str(cache)]
+    result = subprocess.run(command, capture_output=True, timeout=20, text=True)
+    assert not result.stderr
+    if result.stdout == "no seccomp\n":
+        pytest.skip("this host has no seccomp filters")
+    return result.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "open, '/etc/passwd'",
+        "open, sys.argv[2] + '/new', 'w'",
+        "open, sys.argv[2] + '/entry', 'r+b'",
+        "os.unlink, sys.argv[1]",
+        "os.fork",
+        "os.execv, '/bin/true', ['true']",
+        "socket.socket",
+        "os.kill, os.getppid(), 0",
+        "lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC)",
+        "os.setuid, 0",
+    ],
+)
+def test_what_reaches_out_is_denied(tmp_path: Path, attempt: str) -> None:
+    assert confined(tmp_path, f"print(denied({attempt}))") == "True"
+
+
+def test_open_files_threads_memory_and_time_still_work(tmp_path: Path) -> None:
+    code = """
+import time
+def work():
+    file.seek(0); file.write(b"after"); file.flush(); os.fdatasync(file.fileno())
+    memory = mmap.mmap(-1, 1 << 20); memory[0] = 1
+    time.sleep(0.001); os.urandom(4)
+    print("done")
+thread = threading.Thread(target=work); thread.start(); thread.join()
+"""
+    assert confined(tmp_path, code) == "done"
+    assert (tmp_path / "file").read_bytes() == b"aftere"
+
+
+def test_the_readable_folder_can_be_read(tmp_path: Path) -> None:
+    if offered()["landlock"] == "none":
+        pytest.skip("this host has no landlock")
+    assert confined(tmp_path, "print(Path(sys.argv[2], 'entry').read_bytes())") == "b'cached'"
+
+
+def test_a_trial_says_for_each_measure_whether_it_holds_and_leaves_this_process_free() -> None:
+    measures = try_confinement()
+    assert list(measures) == ["no new privileges", "namespaces", "landlock", "seccomp"]
+    assert measures["no new privileges"] == ""
+    assert Path("/etc/passwd").exists() and subprocess.run(["true"], timeout=20).returncode == 0
+
+
+def test_the_filter_is_a_program_the_kernel_can_take() -> None:
+    code = program(tuple(ALWAYS.values()), rules(1))
+    assert len(code) % INSTRUCTION.size == 0
+    assert len(code) // INSTRUCTION.size < 4096
+    assert len(set(ALWAYS.values())) == len(ALWAYS)

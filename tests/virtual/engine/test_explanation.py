@@ -1,0 +1,36 @@
+import pytest
+
+from guesthouse.virtual.engine.explanation import handler_module, handler_text, sample_operands, translated_text
+from guesthouse.virtual.isa.riscv64 import ISA
+
+
+def test_a_module_declares_what_the_handler_calls() -> None:
+    ir = handler_module(ISA.by_name["lw"])
+    assert 'declare dso_local { i64, i1 } @"memory.shadow.slow_load"' in ir
+    assert ir.count("define ") == 1
+
+
+def test_three_texts_of_one_handler() -> None:
+    text = handler_text(ISA.by_name["beq"])
+    for ir in (text.lowered, text.optimised):
+        assert ir.startswith("define ") and ir.endswith("}") and "!tbaa" not in ir
+        assert "icmp eq i64" in ir
+    assert len(text.optimised) != len(text.lowered)
+    assert text.host.startswith("handler.beq:\n") and "\t" not in text.host
+    assert not any(line.strip().startswith((".cfi", ".p2align")) for line in text.host.splitlines())
+
+
+@pytest.mark.parametrize("name", sorted(ISA.by_name))
+def test_sample_operands_make_this_very_instruction(name: str) -> None:
+    instruction = ISA.by_name[name]
+    values = sample_operands(instruction)
+    word = instruction.pattern.encode(values)
+    assert next(i for i in ISA.decode_order if i.pattern.matches(word)) is instruction
+    assert instruction.pattern.decode(word) == values
+
+
+def test_the_translator_has_operands_as_constants() -> None:
+    text = translated_text(ISA.by_name["addi"])
+    assert text is not None and text.operands == "imm = 10, rd = 11, rs1 = 12"
+    assert ", 10" in text.lowered and "%slot, i64 8" not in text.lowered, "no operand is loaded"
+    assert text.host.startswith("region:")
