@@ -5,6 +5,7 @@ Each entry begins with a digest keyed by a per-user secret, so that a truncated,
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -65,7 +66,8 @@ class AuthenticatedCache:
             draft.write_bytes(self._digest(name, data) + data)
             draft.replace(self.folder / name)
         except OSError:
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                draft.unlink()
             return False
         return True
 

@@ -13,6 +13,7 @@ from guesthouse.host.memory import Mapping, address_of
 from guesthouse.virtual.engine.interpreter import Runtime
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.objects import Arena, read_object
+from guesthouse.virtual.engine.source import symbol_of
 from guesthouse.virtual.engine.translations import Translations
 from guesthouse.virtual.memory import code, code_page, shadow
 from guesthouse.virtual.memory.guest import GuestMemory
@@ -32,7 +33,8 @@ NEVER_HOT = 1 << 16  # more than a counter reaches
 def code_page_size(unit: int) -> int:
     """Bytes of a code page (see `memory.code`)."""
     slots = 4096 // unit
-    return slots * code_page.SLOT + code_page.SENTINELS * code_page.SLOT + code_page.WORDS + slots * (code_page.COUNTER + 1)
+    behind = code_page.SENTINELS * code_page.SLOT + code_page.WORDS
+    return slots * (code_page.SLOT + code_page.COUNTER + 1) + behind
 
 
 class NativeEngine:
@@ -53,7 +55,7 @@ class NativeEngine:
         self._fetch = Mapping(isa.contexts * shadow.FETCH_BANK, "the shadow page table")
         page = code_page_size(isa.unit)
         self._pool = Mapping((CODE_POOL_PAGES + 1) * page, "decoded code")
-        self._symbol = {source.name: source.symbol for source, _ in Runtime(isa).functions.values()}
+        self._symbol = {semantics.__name__: symbol_of(semantics) for semantics in Runtime.SOURCES}
         self._enter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.arena.symbols["enter"])
         decode = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
         self._decode = decode(self.arena.symbols["decode"])

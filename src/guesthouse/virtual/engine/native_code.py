@@ -41,13 +41,22 @@ class NativeCode:
         self.cache = AuthenticatedCache(folder)
         self.digest = hashlib.blake2b(f"{isa} {deciding_digest()}".encode(), digest_size=16).hexdigest()
         self._child: Child | None = None
+        self._opening = False  # the answer to `open` has not been read: nobody waits for the process to start
 
     def _process(self) -> Child:
         if self._child is None:
             self._child = Child(COMPILE_PROCESS)
             self._child.send({"kind": "open", "isa": self.isa, "folder": str(self.cache.folder), "digest": self.digest})
-            self._answer(self._child.receive())
+            self._opening = True
         return self._child
+
+    def _received(self) -> dict[str, Any]:
+        process = self._process()
+        if self._opening:
+            self._opening = False
+            self._answer(process.receive())
+        found: dict[str, Any] = process.receive()
+        return found
 
     def _answer(self, message: dict[str, Any]) -> dict[str, Any]:
         if "error" in message:
@@ -65,7 +74,7 @@ class NativeCode:
             return known
         process = self._process()
         process.send({"kind": "runtime"})
-        return bytes(self._answer(process.receive())["object"])
+        return bytes(self._answer(self._received())["object"])
 
     # --- regions, made while the guest runs on ------------------------------------------------------------------------
 
@@ -87,8 +96,7 @@ class NativeCode:
 
     def receive(self) -> dict[str, Any]:
         """Wait for the next answer; it may hold an `error`. Answers come in the order of the requests."""
-        found: dict[str, Any] = self._process().receive()
-        return found
+        return self._received()
 
     def close(self) -> None:
         """End the compile process."""

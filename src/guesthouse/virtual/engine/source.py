@@ -31,6 +31,11 @@ EFFECTS = {
 }
 
 
+def symbol_of(semantics: Callable[..., Any]) -> str:
+    """The name of a shared function in native code."""
+    return f"{semantics.__module__.removeprefix('guesthouse.virtual.')}.{semantics.__name__}"
+
+
 class Source:
     """One function of the language: its tree, where it stands and what its names mean."""
 
@@ -57,7 +62,7 @@ class Source:
     @property
     def symbol(self) -> str:
         """The function's name in native code."""
-        return f"{self.module.removeprefix('guesthouse.virtual.')}.{self.name}"
+        return symbol_of(self.semantics)
 
     def refuse(self, node: ast.AST, reason: str) -> Refused:
         """The exception that says where and why."""
