@@ -9,8 +9,8 @@ import pytest
 
 from guesthouse.virtual.isa.riscv64.pseudo import RISCV64_SYNTAX
 from guesthouse.virtual.machine.board import virt
-from guesthouse.virtual.spec.assembly import Assembler
 from guesthouse.virtual.spec.disassembly import Disassembler
+from tests.every_tier.assembling import assemble
 from tests.every_tier.engines import ENGINES, RISCV64, Rig, isa_of
 from tests.every_tier.lockstep import compare
 from tests.every_tier.riscv_program import BASE, SIZE, Generator
@@ -34,7 +34,7 @@ def test_every_instruction_has_one_encoding() -> None:
 
 
 def test_what_is_assembled_reads_the_same() -> None:
-    code = Assembler(ISA, RISCV64_SYNTAX).assemble("amoadd.w a0, a1, (a2)", BASE)
+    code = assemble("amoadd.w a0, a1, (a2)", BASE)
     assert code == struct.pack("<I", 0x00B6252F)
     assert Disassembler(ISA, RISCV64_SYNTAX).text_of(0x00B6252F) == "amoadd.w\ta0,a1,(a2)"
 
@@ -42,7 +42,7 @@ def test_what_is_assembled_reads_the_same() -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_loop_counts(engine: str) -> None:
     rig = Rig(engine, RISCV64, BASE, SIZE)
-    rig.memory.write(BASE, Assembler(ISA, RISCV64_SYNTAX).assemble(SUM, BASE))
+    rig.memory.write(BASE, assemble(SUM, BASE))
     rig.state.pc = BASE
     assert rig.run(10_000)[0].name == "WAIT"
     assert rig.state.x[10] == 500_500

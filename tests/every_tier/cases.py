@@ -17,6 +17,7 @@ from guesthouse.virtual.spec.words import Trap
 from .engines import Rig, difference, memory_difference
 
 CASES = int(os.environ.get("GUESTHOUSE_FUZZ_CASES", "0"))  # 0: as many as continuous integration runs
+SEED = int(os.environ.get("GUESTHOUSE_FUZZ_SEED", "0"))  # `make fuzz` has another each round
 MASK = (1 << 64) - 1
 EDGES = (
     *(0, 1, 2, 3, 7, 8, 31, 32, 63, 64, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF),
@@ -104,7 +105,9 @@ def step_native(rig: Rig, instruction: Instruction, values: list[int]) -> tuple[
 class Comparison:
     """Two engines beside one another: the same state and memory in, the same out."""
 
-    def __init__(self, rigs: tuple[Rig, Rig], runners: tuple[Runner, Runner], window: tuple[int, int], tables: int) -> None:
+    def __init__(
+        self, rigs: tuple[Rig, Rig], runners: tuple[Runner, Runner], window: tuple[int, int], tables: int
+    ) -> None:
         self.expected, self.found = rigs
         self.runners = runners
         self.isa = self.expected.isa

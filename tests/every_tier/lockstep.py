@@ -75,5 +75,5 @@ def report(
     assert first != found or exits[0] != exits[1]
     rigs[0].load(image)
     s = rigs[0].state
-    text += f"; before: pc {s.pc:#x}, " + ", ".join(f"{n}={getattr(s, n):#x}" for n in ("mode", "satp") if n in isa.layout.fields)
-    return text
+    told = [name for name in ("pc", "mode", "satp") if name in isa.layout.fields]
+    return text + "; before: " + ", ".join(f"{name}={getattr(s, name):#x}" for name in told)

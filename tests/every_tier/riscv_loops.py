@@ -92,7 +92,7 @@ class _Body:
         rng, generator = self.rng, self.generator
         while True:
             chosen = rng.choice(generator.groups[rng.choices(self.names, self.weights)[0]])
-            if chosen.name in JUMPS or "offset" in chosen.parameters and "(" not in chosen.syntax:
+            if chosen.name in JUMPS or ("offset" in chosen.parameters and "(" not in chosen.syntax):
                 continue
             values = {operand.name: generator._operand(chosen, operand.name) for operand in chosen.pattern.operands}
             written = values.get("rd", 0)

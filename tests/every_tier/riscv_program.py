@@ -13,16 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from guesthouse.virtual.isa.riscv64.csr_names import CSR_NAMES
-from guesthouse.virtual.isa.riscv64.description import RISCV64
-from guesthouse.virtual.isa.riscv64.pseudo import RISCV64_SYNTAX
 from guesthouse.virtual.isa.riscv64.status import DELEGABLE, Environment, Status
-from guesthouse.virtual.spec.assembly import Assembler
 from guesthouse.virtual.spec.description import Instruction
 
+from .assembling import assemble
 from .cases import MASK
 from .engines import RISCV64 as MODULE
 from .engines import Rig, isa_of
-from .page_tables import PAGE, PageTables, A, D, R, U, V, W, X
+from .page_tables import PAGE, A, D, PageTables, R, U, V, W, X
 from .riscv_world import random_float, random_integer
 
 ISA = isa_of(MODULE)
@@ -125,7 +123,7 @@ class Generator:
         self.rig = rig
         self.stray = 25  # one address in so many comes from any register; 0: none
         self.shape = shape  # how the code of a program is made, where it is not a mere sequence
-        self.handlers = Assembler(RISCV64, RISCV64_SYNTAX).assemble(HANDLERS, HANDLER)
+        self.handlers = assemble(HANDLERS, HANDLER)
         groups: dict[str, list[Instruction]] = {}
         for instruction in ISA.instructions:
             groups.setdefault(instruction.extension, []).append(instruction)

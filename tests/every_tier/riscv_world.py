@@ -10,7 +10,7 @@ from guesthouse.virtual.spec.description import Instruction
 
 from .cases import EDGES, MASK
 from .engines import Rig
-from .page_tables import PAGE, PageTables, A, D, G, R, U, V, W, X
+from .page_tables import PAGE, A, D, G, PageTables, R, U, V, W, X
 
 BASE, SIZE = 0x8000_0000, 0x2_0000
 CODE = BASE  # two pages

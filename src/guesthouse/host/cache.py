@@ -59,6 +59,14 @@ class AuthenticatedCache:
             return data[DIGEST_BYTES:]
         return None
 
+    def holds(self, prefix: str) -> bool:
+        """Whether there is an entry whose name begins so."""
+        try:
+            with os.scandir(self.folder) as entries:
+                return any(entry.name.startswith(prefix) for entry in entries)
+        except OSError:
+            return False
+
     def put(self, name: str, data: bytes) -> bool:
         """Write an entry as a whole; False where the folder or the disk does not allow it."""
         draft = self.folder / f".{name}.{os.getpid()}"

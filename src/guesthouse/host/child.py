@@ -16,24 +16,32 @@ from guesthouse.errors import UserError
 LENGTH = struct.Struct("<I")
 
 
+# A shell that becomes the program at the first line of input: who never asks for anything never pays for its start.
+WAITING = ("/bin/sh", "-c", 'read -r go && exec "$@"', "waiting")
+
+
 class Child:
     """A Python module run as a process of its own, with messages (msgpack) both ways."""
 
     def __init__(self, module: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module],  # -P: no module from the current folder
+            [*WAITING, sys.executable, "-P", "-m", module],  # -P: no module from the current folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C at the terminal is the parent's to handle
         )
         assert self._process.stdin and self._process.stdout
         self._input, self._output = self._process.stdin, self._process.stdout
+        self._asleep = True
         self._buffer = bytearray()
 
     def send(self, message: Any) -> None:
         """Send one message; raises UserError where the process is gone."""
         data = msgspec.msgpack.encode(message)
         try:
+            if self._asleep:
+                self._asleep = False
+                self._input.write(b"go\n")
             self._input.write(LENGTH.pack(len(data)) + data)
             self._input.flush()
         except BrokenPipeError:

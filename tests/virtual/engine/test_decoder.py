@@ -48,7 +48,7 @@ def decoding(request):
 
 def test_every_first_half(decoding):
     found = sum(decoding.check(word) for word in range(1 << 16) if word & 3 != 3 or word % 37 == 0)
-    assert 0 < found
+    assert found > 0
 
 
 def test_random_words(decoding):

@@ -1,4 +1,4 @@
-"""Lowering: functions of the language compiled and run give what CPython gives; what is not in the language is refused."""
+"""Lowering: compiled functions of the language give what CPython gives; what is not in the language is refused."""
 
 from __future__ import annotations
 

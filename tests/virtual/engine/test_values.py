@@ -17,6 +17,7 @@ OPERATIONS = [
     (values.bitwise_or, operator.or_),
     (values.bitwise_or, operator.xor),
 ]
+SHIFTS = [(values.shift_left, operator.lshift), (values.shift_right, operator.rshift)]
 
 
 @pytest.mark.parametrize(("interval", "operation"), OPERATIONS)
@@ -27,7 +28,7 @@ def test_an_interval_holds_all_results(interval, operation):
         assert low <= min(results) and max(results) <= high
 
 
-@pytest.mark.parametrize(("interval", "operation"), [(values.shift_left, operator.lshift), (values.shift_right, operator.rshift)])
+@pytest.mark.parametrize(("interval", "operation"), SHIFTS)
 def test_an_interval_of_a_shift_holds_all_results(interval, operation):
     for (a, b), (c, d) in itertools.product(RANGES, [(0, 0), (0, 3), (2, 63)]):
         low, high = interval(Value("%a", a, b), Value("%b", c, d))

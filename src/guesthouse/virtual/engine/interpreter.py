@@ -41,6 +41,20 @@ def bindings(isa: Isa) -> dict[Any, Any]:
     return found | {hooks.UNIT_SHIFT: isa.unit.bit_length() - 1, hooks.LONGEST: isa.longest}
 
 
+class RuntimeFunctions(dict[str, tuple[Source, frozenset[str]]]):
+    """Functions of the runtime by name, with their effects; each is read when it is first asked for."""
+
+    def __init__(self, sources: Sources, known: dict[str, Any]) -> None:
+        super().__init__()
+        self._sources = sources
+        self._known = known
+
+    def __missing__(self, name: str) -> tuple[Source, frozenset[str]]:
+        semantics = self._known[name]
+        self[name] = self._sources.of(semantics), self._sources.effects(semantics)
+        return self[name]
+
+
 class Runtime:
     """The functions that native code of every tier calls, and their effects."""
 
@@ -54,9 +68,7 @@ class Runtime:
 
     def __init__(self, isa: Isa) -> None:
         self.sources = Sources(bindings(isa))
-        self.functions: dict[str, tuple[Source, frozenset[str]]] = {}
-        for semantics in self.SOURCES:
-            self.functions[semantics.__name__] = (self.sources.of(semantics), self.sources.effects(semantics))
+        self.functions = RuntimeFunctions(self.sources, {s.__name__: s for s in self.SOURCES})
 
 
 class HandlerTarget(MachineTarget):
@@ -378,7 +390,7 @@ def build_runtime(isa: Isa) -> str:
         build_handler(module, runtime, instruction)
     build_ways_on(module, runtime, isa)
     build_decoder(isa, module)
-    roots = [source for source, _ in runtime.functions.values()]
+    roots = [runtime.sources.of(semantics) for semantics in runtime.SOURCES]
     roots += [runtime.sources.of(hook) for hook in isa.hooks.values()]
     for source in roots:
         module.needed.setdefault(source.symbol, source)

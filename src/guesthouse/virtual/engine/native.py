@@ -25,7 +25,7 @@ from guesthouse.virtual.spec.words import MASK64
 ARENA = 256 << 20
 CODE_POOL_PAGES = 4096
 SLICE = 1 << 14
-HOT = 8000  # jumps to a place after which it is translated
+HOT = 40000  # jumps to a place after which the translator hears of it (again with each 65536 more)
 EXITS = {int(reason): reason for reason in Exit}
 NEVER_HOT = 1 << 16  # more than a counter reaches
 

@@ -41,14 +41,15 @@ class NativeCode:
         self.cache = AuthenticatedCache(folder)
         self.digest = hashlib.blake2b(f"{isa} {deciding_digest()}".encode(), digest_size=16).hexdigest()
         self._child: Child | None = None
+        self._opened = False
         self._opening = False  # the answer to `open` has not been read: nobody waits for the process to start
 
     def _process(self) -> Child:
-        if self._child is None:
-            self._child = Child(COMPILE_PROCESS)
-            self._child.send({"kind": "open", "isa": self.isa, "folder": str(self.cache.folder), "digest": self.digest})
-            self._opening = True
-        return self._child
+        child = self.start()
+        if not self._opened:
+            child.send({"kind": "open", "isa": self.isa, "folder": str(self.cache.folder), "digest": self.digest})
+            self._opened = self._opening = True
+        return child
 
     def _received(self) -> dict[str, Any]:
         process = self._process()
@@ -63,9 +64,13 @@ class NativeCode:
             raise UserError(f"native code could not be made: {message['error']}")
         return message
 
-    def start(self) -> None:
-        """Have the compile process ready before it is needed (and before the worker confines itself)."""
-        self._process()
+    def start(self) -> Child:
+        """Have the compile process at hand, asleep (before the worker confines itself)."""
+        if self._child is None:
+            self._child = Child(COMPILE_PROCESS)
+            if not self.cache.holds(f"{self.digest}.r-"):
+                self._process()  # nothing of the guest's is translated yet: it will be needed soon
+        return self._child
 
     def runtime(self) -> bytes:
         """The object with everything compiled ahead."""
@@ -81,7 +86,7 @@ class NativeCode:
     def region_name(self, page: bytes, entry: int) -> str:
         """Name of a region in the cache: what decides its code."""
         what = hashlib.blake2b(page + bytes([entry & 0xFF, entry >> 8]), digest_size=16)
-        return f"{self.digest}.{what.hexdigest()}"
+        return f"{self.digest}.r-{what.hexdigest()}"
 
     def known_region(self, name: str) -> dict[str, Any] | None:
         """A region from the persistent cache."""

@@ -12,9 +12,9 @@ from guesthouse.virtual.engine.control import LONGEST_PATH
 from guesthouse.virtual.spec.description import Instruction, Isa
 
 PAGE = 4096
-BUSY = 2000  # jumps from which a place is likely to begin a region of its own
+BUSY = 8000  # jumps from which a place is likely to begin a region of its own
 SHORT = 24  # instructions of a way that may run into such a place
-RARE = 16  # jumps below which a place is not worth translating along
+RARE = 512  # jumps below which a place is not worth translating along
 
 
 class Decoder:

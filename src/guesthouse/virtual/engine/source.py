@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import textwrap
-from collections.abc import Callable, Mapping
+import linecache
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from guesthouse.virtual.engine.values import Refused
@@ -39,18 +39,11 @@ def symbol_of(semantics: Callable[..., Any]) -> str:
 class Source:
     """One function of the language: its tree, where it stands and what its names mean."""
 
-    def __init__(self, semantics: Callable[..., Any]) -> None:
+    def __init__(self, semantics: Callable[..., Any], tree: ast.FunctionDef) -> None:
         self.semantics = semantics
         self.name = semantics.__name__
         self.module = semantics.__module__
-        try:
-            lines, self.line = inspect.getsourcelines(semantics)
-        except (OSError, TypeError) as error:
-            raise Refused(f"{self.module}.{self.name}: its source cannot be read ({error})") from None
-        self.file = inspect.getsourcefile(semantics) or "?"
-        tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
-        if not isinstance(tree, ast.FunctionDef):
-            raise Refused(f"{self.file}:{self.line}: {self.name} is not a plain function")
+        self.file = semantics.__code__.co_filename
         self.tree = tree
         self.parameters = tuple(argument.arg for argument in tree.args.args)
         self.names: Mapping[str, Any] = {**semantics.__globals__, **inspect.getclosurevars(semantics).nonlocals}
@@ -66,7 +59,7 @@ class Source:
 
     def refuse(self, node: ast.AST, reason: str) -> Refused:
         """The exception that says where and why."""
-        line = self.line + getattr(node, "lineno", 1) - 1
+        line = getattr(node, "lineno", self.tree.lineno)
         return Refused(f"{self.file}:{line}: {self.name}: {reason}")
 
     def resolve(self, node: ast.expr) -> Any:
@@ -83,19 +76,50 @@ class Source:
         raise self.refuse(node, f"'{ast.unparse(node)}' is not known")
 
 
+Places = dict[tuple[str, int], ast.FunctionDef]
+
+
+def _by_place(nodes: Iterable[ast.AST]) -> Places:
+    """Functions by name and first line, decorators included."""
+    found = {}
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef):
+            first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
+            found[node.name, first] = node
+    return found
+
+
 class Sources:
     """Parsed functions and their effects; `bindings` replaces functions by others (an engine's hooks)."""
 
     def __init__(self, bindings: Mapping[Any, Any] | None = None) -> None:
         self.bindings = dict(bindings or {})
+        self._files: dict[str, tuple[ast.Module, Places]] = {}
         self._sources: dict[Any, Source] = {}
         self._effects: dict[Any, frozenset[str]] = {}
 
     def of(self, semantics: Callable[..., Any]) -> Source:
         """The parsed function."""
         if semantics not in self._sources:
-            self._sources[semantics] = Source(semantics)
+            self._sources[semantics] = Source(semantics, self._tree(semantics))
         return self._sources[semantics]
+
+    def _tree(self, semantics: Callable[..., Any]) -> ast.FunctionDef:
+        """The function's syntax tree; each file is parsed once."""
+        if not inspect.isfunction(semantics):
+            raise Refused(f"{semantics} is not a plain function")
+        code = semantics.__code__
+        if code.co_filename not in self._files:
+            tree = ast.parse("".join(linecache.getlines(code.co_filename)))
+            self._files[code.co_filename] = tree, _by_place(tree.body)
+        tree, known = self._files[code.co_filename]
+        place = code.co_name, code.co_firstlineno
+        if place not in known:
+            known |= _by_place(ast.walk(tree))  # a function inside another one
+        found = known.get(place)
+        if found is None:
+            raise Refused(f"{code.co_filename}:{code.co_firstlineno}: {code.co_name}: its source cannot be read")
+        return found
 
     def bound(self, thing: Any) -> Any:
         """What a name's meaning is replaced by, or itself."""

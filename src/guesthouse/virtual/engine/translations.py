@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from guesthouse.virtual.engine.native import NativeEngine
 
 PAGE = 4096
+OFTEN = 3  # reports that a place is hot until a region is worth what it costs to make
 LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for the compile process to read
 
 
@@ -57,6 +58,7 @@ class Translations:
         self.waits = waits
         self.counts = Counts()
         self._known: dict[str, dict[str, Any]] = {}  # by name; with `address` once it is in the arena
+        self._heard: dict[str, int] = {}  # how often a place was reported hot
         self._asked: deque[Wanted] = deque()
         self._arrived: deque[dict[str, Any]] = deque()
         self._requests = threading.Semaphore(0)
@@ -89,6 +91,9 @@ class Translations:
             self._known[wanted.name] = known
         if known is not None:
             self._install(wanted, known)
+            return
+        self._heard[wanted.name] = self._heard.get(wanted.name, 0) + 1
+        if not self.waits and self._heard[wanted.name] < OFTEN:
             return
         if len(self._asked) >= LONGEST_QUEUE or any(asked.code_page == code_page for asked in self._asked):
             # A region on its way from this page may hold this place too; and the queue must stay short. It comes back when it has been jumped to as often again; what is hotter comes sooner.

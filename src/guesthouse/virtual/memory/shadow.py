@@ -7,6 +7,7 @@ A tag is the guest-virtual page; an impossible one (`NO_TAG`) matches nothing.
 
 from guesthouse.virtual.memory.code_page import drop_code
 from guesthouse.virtual.memory.frames import CLEAN, FRAME, GATED, HAS_CODE, HOST, STATE, WATCHED
+from guesthouse.virtual.spec.access import Access
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.hooks import access_fault, data_context, translate
@@ -20,7 +21,7 @@ ENTRIES = 1024
 BANK = ENTRY * ENTRIES
 NO_TAG = 1 << 11  # neither a page nor a misaligned address with its low bits kept looks like this
 
-LOAD, STORE, FETCH = 0, 1, 2  # kinds of access
+LOAD, STORE, FETCH = Access.LOAD, Access.STORE, Access.FETCH
 MAY_LOAD, MAY_STORE, MAY_FETCH, DO_NOT_CACHE = 1, 2, 4, 8  # rights that `translate` gives
 
 # A watched range: its first guest-physical address, the one behind its last, kinds of access.
@@ -122,13 +123,23 @@ def pass_gate(s: State, frame: u64, physical: u64, size: u64) -> None:
             forget_fetches(s)
 
 
+def slot_of(s: State, context: u64, address: u64) -> u64:
+    """Host address of the one entry that may hold a guest-virtual page."""
+    return u64(s.banks + context * BANK + ((address >> 12) & (ENTRIES - 1)) * ENTRY)
+
+
+def hits(slot: u64, address: u64, access: u64) -> flag:
+    """Whether an entry holds a page for an access: what may be loaded may be managed, too."""
+    tag = host_load(slot + WRITE_TAG, 8) if access == STORE else host_load(slot + READ_TAG, 8)
+    return tag == address & ~0xFFF
+
+
 @function
 def data_place(s: State, address: u64, size: u64, access: u64) -> u64:
     """Host address of guest-virtual data within one page, 0 where it is not RAM; fills the shadow page table."""
     context = data_context(s)
-    slot = u64(s.banks + context * BANK + ((address >> 12) & (ENTRIES - 1)) * ENTRY)
-    tag = host_load(slot + WRITE_TAG, 8) if access == STORE else host_load(slot + READ_TAG, 8)
-    if tag == address & ~0xFFF:
+    slot = slot_of(s, context, address)
+    if hits(slot, address, access):
         return u64(address + host_load(slot + ADDEND, 8))
     s.misses = u64(s.misses + 1)
     page = translate(s, address, size, access, context)
@@ -256,8 +267,10 @@ def atomic_place(s: State, address: u64, size: u64) -> u64:
 
 @function
 def touch(s: State, address: u64, access: u64, size: u64) -> None:
-    """The trap that an access would raise, without the access."""
-    data_place(s, address, size, access)
+    """The trap that an access would raise, without the access: no watch sees it, nothing is remembered of it."""
+    context = data_context(s)
+    if not hits(slot_of(s, context, address), address, access):
+        translate(s, address, size, access, context)
 
 
 @function
@@ -288,7 +301,7 @@ def forget_translations(s: State) -> None:
 def forget_translation(s: State, address: u64) -> None:
     """Drop the entry of one page in every bank, and the fetch side."""
     for bank in range(s.bank_count):
-        slot = u64(s.banks + bank * BANK + ((address >> 12) & (ENTRIES - 1)) * ENTRY)
+        slot = slot_of(s, bank, address)
         host_store(slot + READ_TAG, 8, NO_TAG)
         host_store(slot + WRITE_TAG, 8, NO_TAG)
     forget_fetch(s, address)

@@ -126,7 +126,7 @@ def store(s: State, address: int, size: int, value: int) -> None:
 
 
 def touch(s: State, address: int, access: int, size: int) -> None:
-    """Trap as an access (0 load, 1 store) of `size` bytes there would, and do nothing else."""
+    """Trap as an access (see spec.access) of `size` bytes within one page would be denied, and do nothing else."""
     s.environment.touch(address & MASK64, access, size)
 
 

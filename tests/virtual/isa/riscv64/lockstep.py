@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from guesthouse.virtual.isa.riscv64 import environment, fences, integer, interrupts, paging, trap, zicsr
+from guesthouse.virtual.isa.riscv64 import cache, environment, fences, integer, interrupts, paging, trap, zicsr
 from guesthouse.virtual.isa.riscv64.description import RISCV64
 from guesthouse.virtual.isa.riscv64.paging import access_fault, data_context, fetch_context, translate
 from guesthouse.virtual.spec.words import Trap
@@ -15,7 +15,7 @@ from guesthouse.virtual.spec.words import Trap
 from . import spike
 from .hart import Environment, Hart, Registers
 
-MODULES = (environment, fences, integer, interrupts, paging, trap, zicsr)  # importing them records instructions
+MODULES = (cache, environment, fences, integer, interrupts, paging, trap, zicsr)  # importing them records instructions
 RAM_SIZE = 1 << 24
 
 
@@ -64,6 +64,14 @@ class Memory(Environment):
         shift, mask = 8 * (physical & 7), (1 << 8 * size) - 1
         old = self.memory.get(physical & ~7, 0)
         self.memory[physical & ~7] = old & ~(mask << shift) | (value & mask) << shift
+
+
+    def touch(self, address: int, kind: int, size: int) -> None:
+        translate(self.hart, address, size, kind, data_context(self.hart))
+
+    def zero_block(self, address: int, size: int) -> None:
+        for at in range(address & -size, (address & -size) + size, 8):
+            self.store(at, 8, 0)
 
 
 class Recording(Registers):

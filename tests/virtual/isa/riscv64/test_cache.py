@@ -1,6 +1,7 @@
 import pytest
 
 from guesthouse.virtual.isa.riscv64.causes import Cause
+from guesthouse.virtual.spec.access import Access
 
 from ..fake import MEMORY, execute, hart, trap
 
@@ -37,12 +38,13 @@ def test_management_only_looks():
     s = hart({11: MEMORY + 70}, b"\x11" * 256)
     for name in ("cbo_inval", "cbo_clean", "cbo_flush"):
         execute(s, name, rs1=11)
-    assert [address for address, _, _ in s.environment.touched] == [MEMORY + 70] * 3
+    assert s.environment.touched == [(MEMORY + 70, Access.MANAGE, 1)] * 3
     assert s.environment.bytes[:256] == b"\x11" * 256
 
 
 def test_zero_clears_the_block_around_the_address():
     s = execute(hart({11: MEMORY + 70}, b"\x11" * 256), "cbo_zero", rs1=11)
+    assert s.environment.touched == [(MEMORY + 70, Access.STORE, 1)]  # so that a trap tells this address
     assert s.environment.bytes[:256] == b"\x11" * 64 + bytes(64) + b"\x11" * 128
 
 

@@ -8,9 +8,9 @@ from guesthouse.virtual.spec.words import Trap
 
 from .hart import MASK, Hart
 
-LOAD, STORE, FETCH = 0, 1, 2
-ACCESS_FAULTS = {LOAD: 5, STORE: 7, FETCH: 1}
-PAGE_FAULTS = {LOAD: 13, STORE: 15, FETCH: 12}
+LOAD, STORE, FETCH, MANAGE = 0, 1, 2, 3
+ACCESS_FAULTS = {LOAD: 5, STORE: 7, FETCH: 1, MANAGE: 7}
+PAGE_FAULTS = {LOAD: 13, STORE: 15, FETCH: 12, MANAGE: 15}
 LEVELS = {8: 3, 9: 4, 10: 5}
 ADUE, PBMTE = 1 << 61, 1 << 62
 ROOT = 0x8000_0000
@@ -61,6 +61,8 @@ def oracle(memory, satp, menvcfg, mode, sum_, mxr, address, access):
         raise page_fault
     if access == STORE and not bit["W"]:
         raise page_fault
+    if access == MANAGE and not (bit["R"] or bit["W"] or (bit["X"] and mxr)):
+        raise page_fault
     after = pte
     if not bit["A"] or (access == STORE and not bit["D"]):
         if not menvcfg & ADUE:
@@ -69,7 +71,10 @@ def oracle(memory, satp, menvcfg, mode, sum_, mxr, address, access):
     size = 4096 * 512**i
     if napot:
         size, ppn = 65536, ppn - 8
-    return ppn * 4096 + address % size, place, after
+    physical = ppn * 4096 + address % size
+    if access == MANAGE and physical & ~7 not in memory:
+        raise Fault(ACCESS_FAULTS[access])
+    return physical, place, after
 
 
 def hart_for(satp, menvcfg, mode, sum_, mxr, memory):
@@ -125,12 +130,12 @@ def test_every_flag_combination(mode_number):
     levels, seen = LEVELS[mode_number], set()
     address = 0x12_3456_7ABC
     for flags in range(256):
-        memory = table_for(levels, 0, address, 0x9_1234 << 10 | flags)
+        memory = table_for(levels, 0, address, 0x9_1234 << 10 | flags) | {0x9123_4AB8: MASK}
         for variant in range(16):
             mode, sum_, mxr, adue = variant & 1, variant >> 1 & 1, variant >> 2 & 1, variant >> 3
             if mode_number != 8 and variant % 5 != flags % 5:
                 continue
-            for access in (LOAD, STORE, FETCH):
+            for access in (LOAD, STORE, FETCH, MANAGE):
                 satp = mode_number << 60 | ROOT >> 12
                 seen.add(compare(memory, satp, ADUE if adue else 0, mode, sum_, mxr, address, access))
     assert seen == {0, 12, 13, 15}
@@ -160,9 +165,13 @@ def random_case(rng):
     memory = table_for(levels, leaf_level, address, leaf, table_bits)
     if rng.random() < 0.03:
         del memory[rng.choice(tuple(memory))]
+    if rng.random() < 0.7:  # RAM where the leaf points
+        within = (1 << 12 + 9 * leaf_level) - 1
+        frame = ppn << 12 & ~0xFFFF if high == 1 << 63 else ppn << 12
+        memory.setdefault(frame | address & (0xFFFF if high == 1 << 63 else within) & ~7, rng.choice((0, MASK)))
     menvcfg = rng.choice((0, PBMTE, PBMTE, ADUE, ADUE | PBMTE))
     settings = (rng.randrange(2), rng.randrange(2), rng.randrange(2))
-    return memory, number << 60 | rng.getrandbits(16) << 44 | ROOT >> 12, menvcfg, *settings, address, rng.randrange(3)
+    return memory, number << 60 | rng.getrandbits(16) << 44 | ROOT >> 12, menvcfg, *settings, address, rng.randrange(4)
 
 
 def test_random_tables():
@@ -242,6 +251,28 @@ def test_marking_gives_up_on_an_entry_that_never_stands_still():
     with pytest.raises(Trap) as raised:
         translate(hart, 0x5000, 8, STORE, 2)
     assert raised.value.cause == Cause.STORE_PAGE_FAULT
+
+
+def test_blocks_of_what_is_no_ram_are_not_managed():
+    hart = Hart().permit_all()
+    hart.environment.memory[0x8000_0040] = MASK
+    assert translate(hart, 0x8000_0044, 1, MANAGE, 2) == 0x8000_0007
+    with pytest.raises(Trap) as raised:
+        translate(hart, 0x1000_0044, 1, MANAGE, 2)
+    assert (raised.value.cause, raised.value.value) == (Cause.STORE_ACCESS_FAULT, 0x1000_0044)
+
+
+@pytest.mark.parametrize(("config", "allowed"), ((0x18, False), (0x19, True), (0x1B, True), (0x1C, False), (0x1D, True)))
+def test_protection_lets_manage_who_may_load_or_store(config, allowed):
+    hart = Hart()
+    hart.pmpaddr[0], hart.pmpcfg[0] = (1 << 54) - 1, config
+    hart.environment.memory[0x8000_0040] = 0
+    if allowed:
+        assert translate(hart, 0x8000_0044, 1, MANAGE, 2) == 0x8000_0000 | config & 7
+    else:
+        with pytest.raises(Trap) as raised:
+            translate(hart, 0x8000_0044, 1, MANAGE, 2)
+        assert (raised.value.cause, raised.value.value) == (Cause.STORE_ACCESS_FAULT, 0x8000_0044)
 
 
 def test_a_denied_access_marks_nothing():

@@ -70,6 +70,21 @@ def test_under_a_monitor_all_traps_are_the_supervisors():
         assert (hart.mode, hart.scause) == (1, cause)
 
 
+def test_under_a_monitor_programs_may_read_the_time():
+    hart = Hart()
+    start_monitored(hart)
+    hart.mode = 0
+    for number in (Csr.CYCLE, Csr.TIME, Csr.INSTRET):
+        csr_check(hart, number, 0)
+    with pytest.raises(Trap):
+        csr_check(hart, Csr.INSTRET + 1, 0)
+    hart.mode = 1
+    csr_write(hart, Csr.SCOUNTEREN, 0)
+    hart.mode = 0
+    with pytest.raises(Trap):
+        csr_check(hart, Csr.TIME, 0)
+
+
 @pytest.mark.parametrize("mpp", (0, 1, 3))
 @pytest.mark.parametrize("mpie", (0, 1))
 def test_mret(mpp, mpie):

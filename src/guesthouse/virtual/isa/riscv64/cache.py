@@ -1,12 +1,14 @@
 """Zicbom, Zicboz and Zicbop, cache-block operations: volume I, chapter 20. A block has 64 bytes.
 
-Memory is coherent here, so management only checks what the manual lets it check (20.3 to 20.5): the privilege that
-`menvcfg` and `senvcfg` grant, and that the block may be read.
+Memory is coherent here, so management only checks what the manual has it check (20.3 to 20.5): the privilege that
+`menvcfg` and `senvcfg` grant, and that the block may be loaded from or stored to. Where an operation fails, it fails as
+a store to the address that was given, wherever in its block that is.
 """
 
 from guesthouse.virtual.isa.riscv64.description import instruction
 from guesthouse.virtual.isa.riscv64.environment import illegal
 from guesthouse.virtual.isa.riscv64.status import Environment, Mode
+from guesthouse.virtual.spec.access import Access
 from guesthouse.virtual.spec.words import State, flag, touch, u64, zero_block
 
 EXTENSION = "Zicbom"
@@ -23,7 +25,7 @@ def manage(s: State, address: u64, field: u64) -> None:
     """Do what management of a block of coherent memory does: check, and nothing."""
     if not granted(s, field):
         illegal(s)
-    touch(s, address, 0, 1)
+    touch(s, address, Access.MANAGE, 1)
 
 
 # 20.4 Cache-block management
@@ -48,7 +50,9 @@ def cbo_flush(s, rs1):
 def cbo_zero(s, rs1):
     if not granted(s, Environment.CBZE):
         illegal(s)
-    zero_block(s, s.x[rs1], BLOCK)
+    address = s.x[rs1]
+    touch(s, address, Access.STORE, 1)  # traps with this address, not with its block's
+    zero_block(s, address, BLOCK)
 
 
 # Prefetches are hints among the encodings of `ori x0`.

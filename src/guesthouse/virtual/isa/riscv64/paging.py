@@ -3,7 +3,7 @@
 Source: volume II, sections 12.3 to 12.5 (12.3.2 "Virtual Address Translation Process") and chapters 13 to 16.
 
 A translation context is a number below 8: 0 machine mode, 1 user, 2 supervisor, 3 supervisor with SUM; plus 4 with
-MXR. An access is 0 load, 1 store, 2 fetch; the right to it is bit `1 << access`.
+MXR. The right to an access (`spec.access`) is bit `1 << access`; managing a cache block takes that to load or to store.
 """
 
 from guesthouse.virtual.isa.riscv64.causes import Cause
@@ -11,6 +11,7 @@ from guesthouse.virtual.isa.riscv64.description import hook
 from guesthouse.virtual.isa.riscv64.pmp import PARTIAL, pmp_rights
 from guesthouse.virtual.isa.riscv64.status import Environment, Mode, Status
 from guesthouse.virtual.isa.riscv64.translations import note_large
+from guesthouse.virtual.spec.access import Access
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.words import (
     State,
@@ -59,23 +60,30 @@ def data_context(s: State) -> u64:
 def access_fault(s: State, address: u64, access: u64) -> None:
     """Raise the access fault of an access."""
     match access:
-        case 0:
+        case Access.LOAD:
             raise Trap(Cause.LOAD_ACCESS_FAULT, address)
-        case 1:
-            raise Trap(Cause.STORE_ACCESS_FAULT, address)
-        case _:
+        case Access.FETCH:
             raise Trap(Cause.INSTRUCTION_ACCESS_FAULT, address)
+        case _:
+            raise Trap(Cause.STORE_ACCESS_FAULT, address)
 
 
 def page_fault(address: u64, access: u64) -> None:
     """Raise the page fault of an access."""
     match access:
-        case 0:
+        case Access.LOAD:
             raise Trap(Cause.LOAD_PAGE_FAULT, address)
-        case 1:
-            raise Trap(Cause.STORE_PAGE_FAULT, address)
-        case _:
+        case Access.FETCH:
             raise Trap(Cause.INSTRUCTION_PAGE_FAULT, address)
+        case _:
+            raise Trap(Cause.STORE_PAGE_FAULT, address)
+
+
+def suffices(rights: u64, access: u64) -> flag:
+    """Whether some rights allow an access; a block may be managed by whom may load or store there (volume I, 20.4)."""
+    if access == Access.MANAGE:
+        return rights & (LOAD | STORE) != 0
+    return rights >> (access & 63) & 1
 
 
 @hook
@@ -98,9 +106,12 @@ def translate(s: State, address: u64, size: u64, access: u64, context: u64) -> u
 
 
 def protected(s: State, physical: u64, rights: u64, address: u64, size: u64, access: u64, context: u64) -> u64:
-    """The page of a physical address with those of the rights that PMP leaves; an access fault if it is not enough."""
+    """The page of a physical address with those of the rights that PMP leaves; an access fault if it is not enough.
+
+    Only RAM has blocks to manage: that is the attribute of physical memory which they need.
+    """
     permitted = pmp_rights(s, physical, size, context == MACHINE)
-    if permitted >> (access & 63) & 1 == 0:
+    if not suffices(permitted, access) or (access == Access.MANAGE and vacant(s, physical)):
         access_fault(s, address, access)
     return u64(physical & ~(PAGE - 1)) | rights & permitted | permitted & PARTIAL
 
@@ -132,10 +143,14 @@ def read_entry(s: State, place: u64, address: u64, access: u64) -> u64:
     if pmp_rights(s, place, 8, 0) & LOAD == 0:
         access_fault(s, address, access)
     entry = u64(physical_load(s, place, 8))
-    # All ones may be an entry or no memory; four bytes of it tell which.
-    if entry == NEVER and s64(physical_load(s, place, 4)) == -1:
+    if entry == NEVER and vacant(s, place):
         access_fault(s, address, access)
     return entry
+
+
+def vacant(s: State, physical: u64) -> flag:
+    """Whether no RAM is there: only then are four bytes all ones as a word of eight."""
+    return s64(physical_load(s, u64(physical & ~3), 4)) == -1
 
 
 @function
@@ -145,13 +160,13 @@ def leaf(s: State, place: u64, entry: u64, level: u64, address: u64, size: u64, 
     if not leaf_legal(s, entry, level, within):
         page_fault(address, access)
     rights = leaf_rights(entry, context)
-    if rights >> (access & 63) & 1 == 0:
+    if not suffices(rights, access):
         page_fault(address, access)
     if entry & N != 0:
         within = 16 * PAGE - 1
     frame = (entry >> 10 & (1 << 44) - 1) << 12
     physical = u64(frame & ~within) | address & within
-    marks = A | D if access == 1 else A
+    marks = A | D if access == Access.STORE else A
     if entry & marks != marks and s.menvcfg & Environment.ADUE == 0:
         page_fault(address, access)
     marked = entry | marks

@@ -28,6 +28,7 @@ def start_monitored(s: State) -> None:
     s.medeleg = DELEGABLE
     s.mideleg = Interrupt.SUPERVISOR
     s.mcounteren = (1 << 32) - 1
+    s.scounteren = 0b111  # programs may read cycle, time and instret; the supervisor may take that back
     s.menvcfg = u64(Environment.ALL & ~Environment.ADUE)
     s.pmpaddr[0] = (1 << 54) - 1
     s.pmpcfg[0] = 0b11111  # all addresses, NAPOT, may be read, written and executed
