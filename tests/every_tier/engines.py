@@ -56,7 +56,8 @@ def make(name: str, module: str, memory: GuestMemory, state: ProcessorState) -> 
     """The engine called `name` on a processor."""
     if name == "reference":
         return ReferenceEngine(isa_of(module), memory, state)
-    return NativeEngine(isa_of(module), memory, state, native_code(module), name)
+    hot = 1 if name == "translator" else None  # translate all that is jumped to
+    return NativeEngine(isa_of(module), memory, state, native_code(module), name, hot)
 
 
 class Rig:

@@ -41,8 +41,15 @@ class NativeEngine:
     """Runs one processor in native code; `run` is the contract that every engine keeps."""
 
     def __init__(
-        self, isa: Isa, memory: GuestMemory, state: ProcessorState, code_source: NativeCode, mode: str = "auto"
+        self,
+        isa: Isa,
+        memory: GuestMemory,
+        state: ProcessorState,
+        code_source: NativeCode,
+        mode: str = "auto",
+        hot: int | None = None,
     ) -> None:
+        """`mode`: interpreter, auto, or translator, which waits for each region; `hot`: jumps that make a place so."""
         self.isa = isa
         self._source = code_source
         runtime_object = code_source.runtime()
@@ -67,7 +74,7 @@ class NativeEngine:
         self.translations: Translations | None = None
         if mode != "interpreter":
             self.translations = Translations(self, code_source, waits=mode == "translator")
-            self.state.hot = 1 if mode == "translator" else HOT
+            self.state.hot = hot or HOT
 
     def _connect(self, page: int) -> None:
         s, memory = self.state, self.memory

@@ -10,7 +10,7 @@ from guesthouse.virtual.engine.ir import FunctionText
 from guesthouse.virtual.engine.module import Module, alias
 from guesthouse.virtual.engine.source import Source
 from guesthouse.virtual.engine.values import U64, Refused, Value, constant
-from guesthouse.virtual.memory.shadow import ADDEND, ENTRIES, ENTRY, READ_TAG, WRITE_TAG
+from guesthouse.virtual.memory.shadow import ADDEND, ENTRIES, READ_TAG, WRITE_TAG
 from guesthouse.virtual.spec import floating_point
 from guesthouse.virtual.spec.layout import Field, RegisterFile
 
@@ -295,18 +295,18 @@ class MachineTarget:
     def _probe(self, address: Value, size: int, tag_offset: int, missed: str) -> str:
         """Host pointer of an aligned access that hits; control goes to the block `missed` where it does not."""
         text = self.text
-        shift = ENTRY.bit_length() - 1
-        scaled = text.value(f"lshr i64 {address.ir}, {12 - shift}")
-        offset = text.value(f"and i64 {scaled}, {(ENTRIES - 1) << shift}")
-        entry = text.value(f"getelementptr i8, ptr {self.data_bank()}, i64 {offset}")
-        tag_place = text.value(f"getelementptr i8, ptr {entry}, i64 {tag_offset}")
+        page = text.value(f"lshr i64 {address.ir}, 12")
+        index = text.value(f"and i64 {page}, {ENTRIES - 1}")
+        tags = text.value(f"getelementptr i8, ptr {self.data_bank()}, i64 {tag_offset}")
+        tag_place = text.value(f"getelementptr i64, ptr {tags}, i64 {index}")
         tag = text.value(f"load i64, ptr {tag_place}{alias('shadow')}")
         # Bits that misaligned addresses set are compared too, so they miss.
         page = text.value(f"and i64 {address.ir}, {constant(~0xFFF | (size - 1)).ir}")
         hit, found = text.value(f"icmp eq i64 {tag}, {page}"), text.fresh("hit")
         text.branch(hit, found, missed, likely=True)
         text.begin(found)
-        addend_place = text.value(f"getelementptr i8, ptr {entry}, i64 {ADDEND}")
+        addends = text.value(f"getelementptr i8, ptr {self.data_bank()}, i64 {ADDEND}")
+        addend_place = text.value(f"getelementptr i64, ptr {addends}, i64 {index}")
         addend = text.value(f"load i64, ptr {addend_place}{alias('shadow')}")
         place = text.value(f"add i64 {address.ir}, {addend}")
         return text.value(f"inttoptr i64 {place} to ptr")

@@ -18,6 +18,7 @@ from guesthouse.virtual.machine import snapshot
 from guesthouse.virtual.machine.board import Devices
 from guesthouse.virtual.machine.console import Console, Wanted
 from guesthouse.virtual.machine.core import Backends, Core, check_slots, open_disk
+from guesthouse.virtual.machine.engines import Engine
 from guesthouse.virtual.machine.hooks import READS, WRITES, Access, Handle, Hooks
 from guesthouse.virtual.machine.htif import signature
 from guesthouse.virtual.machine.input import Input
@@ -166,6 +167,11 @@ class Machine:
     def devices(self) -> Devices:
         """The devices by name and the bus; for the machine's own thread."""
         return self._core.devices
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the instructions; for its statistics."""
+        return self._core.engine
 
     @property
     def symbols(self) -> Mapping[str, int]:

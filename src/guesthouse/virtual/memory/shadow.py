@@ -15,10 +15,11 @@ from guesthouse.virtual.spec.host_words import host_compare_exchange, host_load,
 from guesthouse.virtual.spec.layout import Field
 from guesthouse.virtual.spec.words import MASK64, State, Trap, flag, u64
 
-ENTRY = 32  # read tag, write tag, host minus guest address, frame
-READ_TAG, WRITE_TAG, ADDEND, FRAME_OF = 0, 8, 16, 24
-ENTRIES = 1024
-BANK = ENTRY * ENTRIES
+# A bank is four arrays of words, so that a probe needs one index: read tags, write tags, host minus guest address, frame.
+ENTRIES = 4096
+ENTRY = 8
+READ_TAG, WRITE_TAG, ADDEND, FRAME_OF = (ENTRY * ENTRIES * array for array in range(4))
+BANK = 4 * ENTRY * ENTRIES
 NO_TAG = 1 << 11  # neither a page nor a misaligned address with its low bits kept looks like this
 
 LOAD, STORE, FETCH = Access.LOAD, Access.STORE, Access.FETCH
