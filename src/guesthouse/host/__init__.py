@@ -1,0 +1,1 @@
+"""The host's operating system: files, network, terminals, processes and confinement."""

@@ -1,6 +1,6 @@
 """A folder of what can be made again, where nothing is believed that this user's programs did not write.
 
-Each entry begins with a digest keyed by a per-user secret, so that a truncated, altered or foreign file reads as absent.
+Each entry begins with a digest keyed by a per-user secret: a truncated, altered or foreign file reads as absent.
 """
 
 from __future__ import annotations

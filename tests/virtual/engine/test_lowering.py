@@ -8,9 +8,10 @@ import random
 import pytest
 
 from guesthouse.virtual.engine.compiler import Compiler
-from guesthouse.virtual.engine.interpreter import Runtime, build_shared
 from guesthouse.virtual.engine.module import Module
 from guesthouse.virtual.engine.objects import Arena, read_object
+from guesthouse.virtual.engine.runtime import Runtime
+from guesthouse.virtual.engine.shared_function import build_shared
 from guesthouse.virtual.engine.values import Refused
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.words import (

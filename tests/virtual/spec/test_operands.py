@@ -1,5 +1,5 @@
 from guesthouse.virtual.spec.layout import Field, RegisterFile, StateLayout
-from guesthouse.virtual.spec.operands import register_files
+from guesthouse.virtual.spec.operands import RegisterOperands, register_files
 
 LAYOUT = StateLayout(RegisterFile("r", 4), RegisterFile("v", 4), Field("flags"))
 
@@ -32,3 +32,11 @@ def test_files_are_found_in_functions_called():
 
 def test_recursion_ends():
     assert register_files(endless, LAYOUT) == {"n": "r"}
+
+
+def test_a_function_that_several_call_is_read_for_each_of_them():
+    operands = RegisterOperands(LAYOUT)
+    for _ in range(2):
+        assert operands.files_of(through) == {"x": "r", "y": "v"}
+        assert operands.files_of(direct) == {"a": "r", "b": "v"}
+    assert operands.files_of(helper) == {"number": "v"}

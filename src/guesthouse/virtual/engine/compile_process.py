@@ -1,14 +1,13 @@
 """The compile process: takes requests on its standard input, answers with relocatable objects.
 
-A message is four bytes of little-endian length and msgpack. The process that runs guests starts one of these and never
-imports LLVM itself.
+Messages are framed as `host.child` frames them. The process that runs guests starts one of these and never imports LLVM
+itself.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-import struct
 import sys
 import time
 from pathlib import Path
@@ -17,14 +16,13 @@ from typing import Any, BinaryIO
 import msgspec
 
 from guesthouse.host.cache import AuthenticatedCache
+from guesthouse.host.child import LENGTH, end_with_input
 from guesthouse.virtual.engine.compiler import Compiler
-from guesthouse.virtual.engine.decoder import handler_symbol
 from guesthouse.virtual.engine.interpreter import build_runtime
-from guesthouse.virtual.engine.translator import Translator
+from guesthouse.virtual.engine.translator import QUICK, Translator
 from guesthouse.virtual.engine.values import Refused
 from guesthouse.virtual.spec.description import Isa
 
-LENGTH = struct.Struct("<I")
 LARGEST = 64 << 20
 
 
@@ -67,9 +65,9 @@ class Service:
         started = time.process_time()
         try:
             found = getattr(self, "do_" + request["kind"])(request)
-        except Exception as error:  # noqa: BLE001  (the other side decides what to do without this object)
+        except Exception as error:  # the other side decides what to do without this object
             found = {"error": f"{type(error).__name__}: {error}"}
-        return {"id": request.get("id", 0), "seconds": time.process_time() - started, **found}
+        return {"seconds": time.process_time() - started, **found}
 
     def do_open(self, request: dict[str, Any]) -> dict[str, Any]:
         """Which instruction set, and where objects are kept under which digest."""
@@ -90,13 +88,11 @@ class Service:
         try:
             ir, blocks = self.translator.translate(request["page"], request["entry"], request["jumps_to"])
         except Refused as reason:
-            found: dict[str, Any] = {"object": b"", "reason": str(reason), "extents": [], "handler": "", "count": 0}
+            found: dict[str, Any] = {"object": b"", "reason": str(reason), "extents": [], "count": 0}
         else:
-            first = next(step for block in blocks for step in block.steps if step.offset == request["entry"])
             found = {
-                "object": self.compiler.compile(ir, 0),
+                "object": self.compiler.compile(ir, QUICK),
                 "extents": [[block.offset, block.steps[-1].after] for block in blocks],
-                "handler": handler_symbol(first.instruction),
                 "count": sum(len(block.steps) for block in blocks),
             }
         self.cache.put(request["name"], msgspec.msgpack.encode(found))
@@ -104,7 +100,8 @@ class Service:
 
 
 def main() -> None:
-    """Serve until the input ends."""
+    """Serve until the input ends, with the process that writes to it if not before."""
+    end_with_input(sys.stdin.fileno())
     service = Service()
     try:
         while (request := read_message(sys.stdin.buffer)) is not None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import llvmlite
 import llvmlite.binding as llvm
-
 
 # Passes of LLVM's code generator that take a quarter of its time and change next to nothing in our code: addresses in
 # it are formed once, and its loops are the guest compiler's work already.
@@ -15,7 +13,7 @@ LEFT_OUT = (
 
 
 class Compiler:
-    """LLVM set up for this host; `level` 0..3 says how hard it tries."""
+    """LLVM set up for this host; `level` says how hard it tries: 0 a few passes, 1..3 its own pipelines."""
 
     def __init__(self) -> None:
         for option in LEFT_OUT:
@@ -48,7 +46,6 @@ class Compiler:
         builder.getModulePassManager().run(module, builder)
         return module
 
-
     def _quick(self, module: llvm.ModuleRef) -> None:
         """The few passes that pay for a region: its registers into SSA, what is known folded, what is dead dropped."""
         builder = llvm.create_pass_builder(self._machine, llvm.create_pipeline_tuning_options(speed_level=1))
@@ -61,10 +58,3 @@ class Compiler:
         for function in module.functions:
             if not function.is_declaration:
                 passes.run(function, builder)
-
-
-def identity() -> str:
-    """What else than the IR decides the object: LLVM's version and the host's processor."""
-    features = llvm.get_host_cpu_features().flatten()
-    version = ".".join(map(str, llvm.llvm_version_info))
-    return f"llvmlite {llvmlite.__version__} llvm {version} {llvm.get_host_cpu_name()} {features}"

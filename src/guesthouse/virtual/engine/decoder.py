@@ -120,7 +120,5 @@ def _fill(text: FunctionText, module: Module, instruction: Instruction) -> None:
         narrow = value if stored.size == 8 else text.value(f"trunc i64 {value} to i{8 * stored.size}")
         place = text.value(f"getelementptr i8, ptr %slot, i64 {stored.offset}")
         text.emit(f"store i{8 * stored.size} {narrow}, ptr {place}{alias('slots')}")
-    symbol = handler_symbol(instruction)
-    name = module.declare(symbol, f'preserve_nonecc void @"{symbol}"(ptr, ptr, i64, i64, ptr)')
-    text.emit(f"store ptr {name}, ptr %slot{alias('slots')}")
+    text.emit(f"store ptr {module.handler(handler_symbol(instruction))}, ptr %slot{alias('slots')}")
     text.end(f"ret i64 {instruction.pattern.length}")

@@ -9,11 +9,11 @@ from guesthouse.virtual.engine.compiler import Compiler
 
 
 def main() -> None:
-    """Answer requests (`ir`: a module's text) with `optimised` and `assembly`, or `error`, until the input ends."""
+    """Answer requests (`ir`: a module's text, `level`) with `optimised` and `assembly`, or `error`, until the end."""
     compiler = Compiler()
     while (request := read_message(sys.stdin.buffer)) is not None:
         try:
-            optimised, assembly = compiler.assembly(request["ir"])
+            optimised, assembly = compiler.assembly(request["ir"], request["level"])
             answer = {"optimised": optimised, "assembly": assembly}
         except RuntimeError as error:
             answer = {"error": str(error)}

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from guesthouse.errors import UserError
 from guesthouse.host.child import Child
 from guesthouse.virtual.engine.decoder import handler_symbol
-from guesthouse.virtual.engine.interpreter import Runtime, build_handler, engine_layout
+from guesthouse.virtual.engine.interpreter import build_handler, engine_layout
 from guesthouse.virtual.engine.module import Module
 from guesthouse.virtual.engine.region import PAGE
-from guesthouse.virtual.engine.translator import Translator
+from guesthouse.virtual.engine.runtime import Runtime
+from guesthouse.virtual.engine.translator import QUICK, Translator
 from guesthouse.virtual.engine.values import Refused
-from guesthouse.virtual.spec.description import Instruction
+from guesthouse.virtual.spec.description import Instruction, Isa
 
 EXPLAIN_PROCESS = "guesthouse.virtual.engine.explain_process"
 REGION = "region"
@@ -61,18 +62,23 @@ def translated_text(instruction: Instruction) -> NativeText | None:
     values = sample_operands(instruction)
     pattern = instruction.pattern
     code = pattern.encode(values).to_bytes(pattern.length, "little")
+    chosen = ", ".join(f"{name} = {value}" for name, value in values.items())
+    return region_text(instruction.isa, code, chosen)
+
+
+def region_text(isa: Isa, code: bytes, operands: str = "") -> NativeText | None:
+    """What the translator makes of code at the beginning of a page; None where it leaves it to handlers."""
     try:
-        ir, _ = Translator(instruction.isa).translate(code + bytes(PAGE - len(code)), 0, symbol=REGION)
+        ir, _ = Translator(isa).translate(code + bytes(PAGE - len(code)), 0, symbol=REGION)
     except Refused:
         return None
-    chosen = ", ".join(f"{name} = {value}" for name, value in values.items())
-    return _explained(ir, REGION, chosen)
+    return _explained(ir, REGION, operands, QUICK)
 
 
-def _explained(ir: str, symbol: str, operands: str = "") -> NativeText:
+def _explained(ir: str, symbol: str, operands: str = "", level: int = 2) -> NativeText:
     child = Child(EXPLAIN_PROCESS)
     try:
-        child.send({"ir": ir})
+        child.send({"ir": ir, "level": level})
         answer = child.receive()
     finally:
         child.close()

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from guesthouse.virtual.engine.target_state import TargetState
 from guesthouse.virtual.engine.values import Value
-
-if TYPE_CHECKING:
-    from guesthouse.virtual.engine.target import MachineTarget
 
 AVAILABLE = platform.machine() in ("x86_64", "AMD64")
 EXCEPTIONS = 'metadata !"fpexcept.strict"'
@@ -23,8 +20,10 @@ NEAREST = f'metadata !"round.tonearest", {EXCEPTIONS}'
 KIND = {32: "float", 64: "double"}
 INFINITY = {32: 0x7F80_0000, 64: 0x7FF0_0000_0000_0000}
 SIGN = {32: 1 << 31, 64: 1 << 63}
-# Exponent patterns from which a magnitude may not fit a signed integer of that many bits.
-TOO_LARGE = {(64, 32): (1023 + 31) << 52, (64, 64): (1023 + 63) << 52, (32, 32): (127 + 31) << 23, (32, 64): (127 + 63) << 23}
+BIAS = {32: 127, 64: 1023}
+FRACTION_BITS = {32: 23, 64: 52}
+# Patterns from which a magnitude may not fit a signed integer of that many bits.
+TOO_LARGE = {(width, size): (BIAS[width] + size - 1) << FRACTION_BITS[width] for width in (32, 64) for size in (32, 64)}
 TOWARDS_ZERO = 1
 
 OPERATIONS = {
@@ -40,7 +39,7 @@ COMPARISONS = {"equal": ("fcmp", "oeq"), "less": ("fcmps", "olt"), "less_equal":
 Slow = Callable[[], Value]
 
 
-def host_form(target: MachineTarget, name: str, arguments: list[Value], slow: Slow) -> Value | None:
+def host_form(target: TargetState, name: str, arguments: list[Value], slow: Slow) -> Value | None:
     """Write a word's host form; None where it has none. `slow` writes the call of its definition."""
     if not AVAILABLE:
         return None
@@ -59,21 +58,21 @@ def host_form(target: MachineTarget, name: str, arguments: list[Value], slow: Sl
     return None
 
 
-def _float(target: MachineTarget, value: Value, width: int) -> str:
+def _float(target: TargetState, value: Value, width: int) -> str:
     ir = value.ir if width == 64 else target.text.value(f"trunc i64 {value.ir} to i32")
     return target.text.value(f"bitcast i{width} {ir} to {KIND[width]}")
 
 
-def _bits(target: MachineTarget, ir: str, width: int) -> str:
+def _bits(target: TargetState, ir: str, width: int) -> str:
     bits = target.text.value(f"bitcast {KIND[width]} {ir} to i{width}")
     return bits if width == 64 else target.text.value(f"zext i32 {bits} to i64")
 
 
-def _intrinsic(target: MachineTarget, name: str, result: str, kinds: str) -> str:
+def _intrinsic(target: TargetState, name: str, result: str, kinds: str) -> str:
     return target.module.declare(name, f"{result} @{name}({kinds})")
 
 
-def _guarded(target: MachineTarget, good: str, slow: Slow, fast: Callable[[], tuple[str, str]], width: int) -> Value:
+def _guarded(target: TargetState, good: str, slow: Slow, fast: Callable[[], tuple[str, str]], width: int) -> Value:
     """`fast` gives a result and an i1 that says it stands; where it does not, or `good` fails, `slow` is taken."""
     text = target.text
     begin, stands, definition, join = (text.fresh(stem) for stem in ("host", "stands", "soft", "float"))
@@ -92,18 +91,18 @@ def _guarded(target: MachineTarget, good: str, slow: Slow, fast: Callable[[], tu
     return Value(phi, 0, (1 << width) - 1)
 
 
-def _rounds_to(target: MachineTarget, rounding: Value, mode: int) -> str:
+def _rounds_to(target: TargetState, rounding: Value, mode: int) -> str:
     if rounding.constant is not None:
         return "true" if rounding.constant == mode else "false"
     return target.text.value(f"icmp eq i64 {rounding.ir}, {mode}")
 
 
-def _not_nan(target: MachineTarget, bits: str, width: int) -> str:
+def _not_nan(target: TargetState, bits: str, width: int) -> str:
     magnitude = target.text.value(f"and i64 {bits}, {SIGN[width] - 1}")
     return target.text.value(f"icmp ule i64 {magnitude}, {INFINITY[width]}")
 
 
-def _arithmetic(target: MachineTarget, width: int, operation: str, arguments: list[Value], slow: Slow) -> Value:
+def _arithmetic(target: TargetState, width: int, operation: str, arguments: list[Value], slow: Slow) -> Value:
     name, count = OPERATIONS[operation]
     kind = KIND[width]
 
@@ -119,7 +118,7 @@ def _arithmetic(target: MachineTarget, width: int, operation: str, arguments: li
     return _guarded(target, _rounds_to(target, arguments[count], 0), slow, fast, width)
 
 
-def _comparison(target: MachineTarget, width: int, operation: str, arguments: list[Value]) -> Value:
+def _comparison(target: TargetState, width: int, operation: str, arguments: list[Value]) -> Value:
     """The host's ordered comparisons raise the same flags: `fcmps` on any NaN, `fcmp` on signaling ones."""
     name, predicate = COMPARISONS[operation]
     kind = KIND[width]
@@ -127,10 +126,11 @@ def _comparison(target: MachineTarget, width: int, operation: str, arguments: li
     function = _intrinsic(target, intrinsic, "i1", f"{kind}, {kind}, metadata, metadata")
     a, b = (_float(target, value, width) for value in arguments)
     passed = f'{kind} {a}, {kind} {b}, metadata !"{predicate}", {EXCEPTIONS}'
-    return Value(target.text.value(f"zext i1 {target.text.value(f'call i1 {function}({passed}) strictfp')} to i64"), 0, 1)
+    holds = target.text.value(f"call i1 {function}({passed}) strictfp")
+    return Value(target.text.value(f"zext i1 {holds} to i64"), 0, 1)
 
 
-def _format(target: MachineTarget, width: int, arguments: list[Value], slow: Slow) -> Value:
+def _format(target: TargetState, width: int, arguments: list[Value], slow: Slow) -> Value:
     other = 96 - width
 
     def fast() -> tuple[str, str]:
@@ -147,7 +147,7 @@ def _format(target: MachineTarget, width: int, arguments: list[Value], slow: Slo
     return _guarded(target, good, slow, fast, other)
 
 
-def _to_integer(target: MachineTarget, width: int, size: int, arguments: list[Value], slow: Slow) -> Value:
+def _to_integer(target: TargetState, width: int, size: int, arguments: list[Value], slow: Slow) -> Value:
     text = target.text
     truncates = _rounds_to(target, arguments[1], TOWARDS_ZERO)
     magnitude = text.value(f"and i64 {arguments[0].ir}, {SIGN[width] - 1}")
@@ -165,7 +165,7 @@ def _to_integer(target: MachineTarget, width: int, size: int, arguments: list[Va
     return value.within(-(1 << (size - 1)), (1 << (size - 1)) - 1)
 
 
-def _from_integer(target: MachineTarget, width: int, arguments: list[Value], slow: Slow) -> Value:
+def _from_integer(target: TargetState, width: int, arguments: list[Value], slow: Slow) -> Value:
     def fast() -> tuple[str, str]:
         name = f"llvm.experimental.constrained.sitofp.f{width}.i64"
         function = _intrinsic(target, name, KIND[width], "i64, metadata, metadata")

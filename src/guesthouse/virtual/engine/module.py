@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from guesthouse.virtual.engine.convention import handler_declaration
 from guesthouse.virtual.engine.ir import BRANCH_WEIGHTS, FunctionText
 from guesthouse.virtual.engine.source import Source
 from guesthouse.virtual.spec.layout import StateLayout
@@ -33,7 +36,7 @@ class Module:
         self._defined.add(symbol)
         self._functions.append(text.text().replace("define ", "define dso_local ", 1))
 
-    def define_text(self, text: str, symbols: list[str]) -> None:
+    def define_text(self, text: str, symbols: Iterable[str]) -> None:
         """Take functions that are text already."""
         self._defined.update(symbols)
         self._functions.append(text)
@@ -42,6 +45,10 @@ class Module:
         """Refer to a function that may be defined elsewhere; gives its IR name."""
         self._declared.setdefault(symbol, signature)
         return f'@"{symbol}"'
+
+    def handler(self, symbol: str) -> str:
+        """Refer to something with a handler's shape; gives its IR name."""
+        return self.declare(symbol, handler_declaration(symbol))
 
     def table(self, numbers: tuple[int, ...]) -> str:
         """A constant array of 64-bit words; gives its IR name."""

@@ -10,15 +10,16 @@ from array import array
 from collections.abc import Iterable
 
 from guesthouse.host.memory import Mapping, address_of
-from guesthouse.virtual.engine.interpreter import Runtime
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.objects import Arena, read_object
+from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.source import symbol_of
 from guesthouse.virtual.engine.translations import Translations
-from guesthouse.virtual.memory import code, code_page, shadow
+from guesthouse.virtual.memory import code_page, shadow
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.spec.description import Isa
 from guesthouse.virtual.spec.exits import Exit
+from guesthouse.virtual.spec.host_words import Handler
 from guesthouse.virtual.spec.state import ProcessorState
 from guesthouse.virtual.spec.words import MASK64
 
@@ -88,7 +89,7 @@ class NativeEngine:
         s.slice = SLICE
         s.hot = NEVER_HOT
         s.clock_function = address_of("clock_gettime")
-        lookup = self.arena.symbols["handler.1"]
+        lookup = self.arena.symbols[f"handler.{int(Handler.LOOKUP)}"]
         self._call("clear_code_page", s.lonely_page, 0, 0, lookup)
         self._call("forget_translations")
         memory.gate = lambda frame, physical, size: self._call("pass_gate", frame, physical, size)
@@ -150,6 +151,8 @@ class NativeEngine:
 
     def close(self) -> None:
         """Give everything back to the host; the engine may not be used any more."""
+        if self.translations is not None:
+            self.translations.close()
         self._source.close()
         for mapping in (self._banks, self._fetch, self._pool, self.arena.mapping):
             mapping.close()

@@ -94,17 +94,21 @@ class NativeCode:
         return msgspec.msgpack.decode(data) if data is not None else None
 
     def request_region(self, name: str, page: bytes, entry: int, jumps_to: list[int]) -> None:
-        """Ask for a region; its answer comes from `receive` with the number of the request."""
-        self._process().send(
-            {"kind": "region", "name": name, "page": page, "entry": entry, "jumps_to": jumps_to}
-        )
+        """Ask for a region at page offset `entry`; `receive` gives the answer (`jumps_to`: see `RegionFormer.form`)."""
+        self._process().send({"kind": "region", "name": name, "page": page, "entry": entry, "jumps_to": jumps_to})
 
     def receive(self) -> dict[str, Any]:
         """Wait for the next answer; it may hold an `error`. Answers come in the order of the requests."""
         return self._received()
 
+    def interrupt(self) -> None:
+        """Have a thread that waits in `receive` come back with UserError; `close` must follow."""
+        if self._child is not None:
+            self._child.interrupt()
+
     def close(self) -> None:
-        """End the compile process."""
+        """End the compile process; the next request starts another one."""
         if self._child is not None:
             self._child.close()
             self._child = None
+            self._opened = self._opening = False

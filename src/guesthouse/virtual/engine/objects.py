@@ -60,7 +60,9 @@ def read_object(data: bytes) -> NativeObject:
     entries = [SYMBOL.unpack_from(data, table[4] + i * SYMBOL.size) for i in range(table[5] // SYMBOL.size)]
     names = [strings[entry[0] : strings.index(b"\0", entry[0])].decode() for entry in entries]
     symbols = {
-        name: places[entry[3]] + entry[4] for name, entry in zip(names, entries, strict=True) if name and entry[3] in places
+        name: places[entry[3]] + entry[4]
+        for name, entry in zip(names, entries, strict=True)
+        if name and entry[3] in places
     }
     relocations = []
     for section in sections:

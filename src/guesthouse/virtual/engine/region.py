@@ -1,6 +1,7 @@
 """Regions: which instructions are translated together.
 
-A region is what control reaches from one entry by direct jumps within one page of guest-physical memory, loops kept whole.
+A region lies within one page of guest-physical memory and has one entry. It is the loops round the entry; where the
+entry is in none, the short way from it to places that are hot enough to begin regions of their own.
 """
 
 from __future__ import annotations
@@ -172,8 +173,11 @@ class RegionFormer:
 
 
 class Flow:
-    """Where an instruction may send control, by page offset; found by reading its function once per operand values."""
+    """Where an instruction may send control; the translator finds it by lowering the instruction alone."""
 
     def targets(self, step: Step) -> set[int] | None:
-        """Page offsets that may follow (others than direct ones left out), None where it must not be translated."""
+        """Page offsets that may follow, -1 for an address known only at run time; empty where control goes to `resume`.
+
+        None where the instruction must not be translated.
+        """
         raise NotImplementedError

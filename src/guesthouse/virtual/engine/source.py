@@ -12,11 +12,12 @@ from typing import Any
 from guesthouse.virtual.engine.values import Refused
 from guesthouse.virtual.spec import words
 
-TRAPPING = frozenset(
-    "load store touch zero_block load_reserved store_conditional atomic_exchange atomic_add atomic_and atomic_or "
-    "atomic_xor atomic_min atomic_max atomic_min_unsigned atomic_max_unsigned".split()
+ATOMIC = frozenset(
+    {"load_reserved", "store_conditional", "atomic_exchange", "atomic_add", "atomic_and", "atomic_or", "atomic_xor"}
+    | {"atomic_min", "atomic_max", "atomic_min_unsigned", "atomic_max_unsigned"}
 )
-WRITING = frozenset(TRAPPING - {"load", "touch"})
+TRAPPING = ATOMIC | {"load", "store", "touch", "zero_block"}
+WRITING = TRAPPING - {"load", "touch"}
 # What an engine must have put in place, or must do afterwards.
 EFFECTS = {
     "fetched": {"pc", "traps"},

@@ -96,7 +96,8 @@ class Translations:
         if not self.waits and self._heard[wanted.name] < OFTEN:
             return
         if len(self._asked) >= LONGEST_QUEUE or any(asked.code_page == code_page for asked in self._asked):
-            # A region on its way from this page may hold this place too; and the queue must stay short. It comes back when it has been jumped to as often again; what is hotter comes sooner.
+            # A region on its way from this page may hold this place too; and the queue must stay short. It comes back
+            # when it has been jumped to as often again; what is hotter comes sooner.
             ctypes.c_uint16.from_address(self._counter(code_page, entry)).value = 0
             return
         self._asked.append(wanted)
@@ -131,6 +132,14 @@ class Translations:
             except (UserError, OSError, ValueError):
                 return  # the compile process is gone: the guest runs on without new translations
             self.engine.state.arrived = 1
+
+    def close(self) -> None:
+        """End the thread; the source of native code must be closed next."""
+        if self._listener is not None:
+            self.source.interrupt()
+            self._requests.release()
+            self._listener.join()
+            self._listener = None
 
     # --- installing ---------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""Instruction sets, each described once in the semantics language."""

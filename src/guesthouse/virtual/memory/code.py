@@ -31,7 +31,6 @@ from guesthouse.virtual.spec.host_words import Handler, host_decode, host_handle
 from guesthouse.virtual.spec.layout import Field
 from guesthouse.virtual.spec.words import MASK64, State, Trap, divide, flag, u64
 
-
 FIELDS = (
     Field("fetch_bank", saved=False, doc="fetch side of the present context"),
     Field("code_page", saved=False, doc="code page found last"),

@@ -62,9 +62,9 @@ class GuestMemory:
         self.write(address, (value & ((1 << 8 * size) - 1)).to_bytes(size, "little"))
 
     def watch(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Have accesses to these ranges (first address, the one behind) seen, and no others; what is not RAM is left out.
+        """Have accesses to these ranges (first address, the one behind) seen, and no others.
 
-        Whoever remembers translations must forget them.
+        What is not RAM is left out. Whoever remembers translations must forget them.
         """
         for index in self._watched:
             self._frames[index] &= ~WATCHED

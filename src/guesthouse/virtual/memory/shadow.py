@@ -15,7 +15,8 @@ from guesthouse.virtual.spec.host_words import host_compare_exchange, host_load,
 from guesthouse.virtual.spec.layout import Field
 from guesthouse.virtual.spec.words import MASK64, State, Trap, flag, u64
 
-# A bank is four arrays of words, so that a probe needs one index: read tags, write tags, host minus guest address, frame.
+# A bank is four arrays of words, so that a probe needs one index: read tags, write tags, host minus guest address,
+# frame.
 ENTRIES = 4096
 ENTRY = 8
 READ_TAG, WRITE_TAG, ADDEND, FRAME_OF = (ENTRY * ENTRIES * array for array in range(4))
@@ -119,9 +120,8 @@ def pass_gate(s: State, frame: u64, physical: u64, size: u64) -> None:
     """What a write to a gated page must do first: mark it dirty, drop the code in the bytes written."""
     state = host_load(frame + STATE, 8)
     host_store(frame + STATE, 8, state & ~CLEAN)
-    if state & HAS_CODE != 0:
-        if drop_code(s, frame, physical, size):
-            forget_fetches(s)
+    if state & HAS_CODE != 0 and drop_code(s, frame, physical, size):
+        forget_fetches(s)
 
 
 def slot_of(s: State, context: u64, address: u64) -> u64:
@@ -168,14 +168,19 @@ def stop_where_watched(s: State, physical: u64, size: u64, access: u64) -> None:
     if s.passing & PASS_WATCHES == 0:
         kind = WATCH_WRITES if access == STORE else WATCH_READS
         for i in range(s.watch_count):
-            watch = u64(s.watches + i * WATCH)
-            if physical < host_load(watch + WATCH_END, 8) and host_load(watch + WATCH_FIRST, 8) < u64(physical + size):
-                if host_load(watch + WATCH_KINDS, 8) & kind != 0:
-                    s.exit_reason = Exit.WATCH
-                    s.exit_address = physical
-                    s.exit_size = size
-                    s.exit_value = access
-                    raise Trap(SUSPENDED, 0)
+            if watches(u64(s.watches + i * WATCH), physical, size, kind):
+                s.exit_reason = Exit.WATCH
+                s.exit_address = physical
+                s.exit_size = size
+                s.exit_value = access
+                raise Trap(SUSPENDED, 0)
+
+
+def watches(watch: u64, physical: u64, size: u64, kind: u64) -> flag:
+    """Whether a watched range meets these bytes, and is watched for this kind of access."""
+    if host_load(watch + WATCH_KINDS, 8) & kind == 0:
+        return 0
+    return physical < host_load(watch + WATCH_END, 8) and host_load(watch + WATCH_FIRST, 8) < u64(physical + size)
 
 
 def fill(s: State, slot: u64, context: u64, tag: u64, frame: u64, addend: u64, rights: u64, state: u64) -> None:
@@ -323,7 +328,8 @@ def forget_fetches(s: State) -> None:
 def forget_fetch(s: State, address: u64) -> None:
     """Drop the fetch side's entries of one page."""
     for bank in range(s.bank_count):
-        host_store(u64(s.fetch_banks + bank * FETCH_BANK + ((address >> 12) & (FETCH_ENTRIES - 1)) * FETCH_ENTRY), 8, NO_TAG)
+        entry = ((address >> 12) & (FETCH_ENTRIES - 1)) * FETCH_ENTRY
+        host_store(u64(s.fetch_banks + bank * FETCH_BANK + entry), 8, NO_TAG)
 
 
 @function

@@ -9,4 +9,4 @@ class Access(IntEnum):
     LOAD = 0
     STORE = 1
     FETCH = 2
-    MANAGE = 3  # of a cache block: the right to load or to store will do, and where neither is given it fails as a store
+    MANAGE = 3  # of a cache block: who may load or store there may do it; for others it fails as a store

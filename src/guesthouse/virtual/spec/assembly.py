@@ -14,7 +14,7 @@ from guesthouse.errors import UserError
 from guesthouse.virtual.spec.description import Instruction, Isa
 from guesthouse.virtual.spec.directives import DIRECTIVES, IGNORED, Output
 from guesthouse.virtual.spec.expression import evaluate
-from guesthouse.virtual.spec.operands import register_files
+from guesthouse.virtual.spec.operands import RegisterOperands
 from guesthouse.virtual.spec.statement import Statement, statements
 from guesthouse.virtual.spec.syntax import (
     AssemblySyntax,
@@ -59,28 +59,36 @@ class Assembler:
         self.isa = isa
         self.syntax = syntax or AssemblySyntax()
         self.registers = register_names(isa.layout, self.syntax)
-        self.forms: dict[str, list[_Form]] = {}
+        self._operands = RegisterOperands(isa.layout)
+        self._instructions: dict[str, list[Instruction]] = {}
         for instruction in isa.instructions:
-            self._add_instruction(instruction)
+            self._instructions.setdefault(instruction.mnemonic, []).append(instruction)
+        self._aliases: dict[str, list[tuple[str, ...]]] = {}
         for written, *meaning in (*self.syntax.aliases, *self.syntax.read):
+            self._aliases.setdefault(written.split()[0], []).append((written, *meaning))
+        self._forms: dict[str, list[_Form]] = {}
+
+    def _forms_of(self, word: str) -> list[_Form]:
+        """The ways to write a mnemonic, found out when it is first met; none where there is no such mnemonic."""
+        if word not in self._forms:
+            self._forms[word] = [*self._real_forms(word), *self._alias_forms(word)]
+        return self._forms[word]
+
+    def _real_forms(self, word: str) -> Iterator[_Form]:
+        for suffix, fixed in {"": {}, **self.syntax.suffixes}.items():
+            for instruction in self._instructions.get(word.removesuffix(suffix), ()) if word.endswith(suffix) else ():
+                template = Template.read(instruction.syntax)
+                operands = {operand.name for operand in instruction.pattern.operands}
+                if set(fixed) <= operands - {term.name for term in template.terms()}:
+                    deduced = self._operands.files_of(instruction.semantics)
+                    files = {name: file for name, file in {**self.syntax.files, **deduced}.items() if name in operands}
+                    yield _Form(Template(word, template.places), files, instruction, fixed=fixed)
+
+    def _alias_forms(self, word: str) -> Iterator[_Form]:
+        for written, *meaning in self._aliases.get(word, ()):
             template = Template.read(written)
             names = {term.name: None for term in template.terms() if term.name in self.syntax.files}
-            self._add(_Form(template, names, meaning=tuple(meaning)))
-
-    def _add_instruction(self, instruction: Instruction) -> None:
-        template = Template.read(instruction.syntax)
-        operands = {operand.name for operand in instruction.pattern.operands}
-        deduced = register_files(instruction.semantics, self.isa.layout)
-        files = {name: file for name, file in {**self.syntax.files, **deduced}.items() if name in operands}
-        self._add(_Form(template, files, instruction))
-        shown = {term.name for term in template.terms()}
-        for suffix, values in self.syntax.suffixes.items():
-            if set(values) <= operands - shown:
-                longer = Template(template.mnemonic + suffix, template.places)
-                self._add(_Form(longer, files, instruction, fixed=values))
-
-    def _add(self, form: _Form) -> None:
-        self.forms.setdefault(form.template.mnemonic, []).append(form)
+            yield _Form(template, names, meaning=tuple(meaning))
 
     def assemble(self, text: str, base: int = 0) -> bytes:
         """The bytes of a text that will lie at `base`; raises UserError with the line of the first mistake."""
@@ -117,7 +125,7 @@ class Assembler:
             DIRECTIVES[word](output, operands, self.syntax)
         elif word in IGNORED:
             pass
-        elif word in self.forms or word in self.syntax.macros:
+        elif word in self.syntax.macros or self._forms_of(word):
             for form, texts in self._expanded(word, operands, output, DEEPEST):
                 self._emit(form, texts, output)
         elif word.startswith("."):
@@ -140,14 +148,14 @@ class Assembler:
             for statement in statements("\n".join(meaning)):
                 yield from self._expanded(statement.word, list(statement.operands), output, depth - 1)
         else:
-            choices = " or ".join(f"'{form.template.write({})}'" for form in self.forms.get(word, ())[:3])
+            choices = " or ".join(f"'{form.template.write({})}'" for form in self._forms_of(word)[:3])
             raise ValueError(
                 f"'{' '.join((word, ', '.join(operands))).strip()}' does not read as {choices or 'anything'}"
             )
 
     def _bound(self, word: str, operands: list[str]) -> tuple[_Form, dict[str, str]] | None:
         """The first form of a mnemonic that the operands fit, and the text of each of its names."""
-        forms = self.forms.get(word, [])
+        forms = self._forms_of(word)
         shortened = [form for form in forms if self._default(form.template) is not None]
         candidates = [(form, form.template.places) for form in forms]
         candidates += [(form, form.template.places[:-1]) for form in shortened]

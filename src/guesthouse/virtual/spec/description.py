@@ -5,7 +5,6 @@ Importing a description only records. Every engine and tool is another reader of
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +19,13 @@ Semantics = Callable[..., Any]
 
 @dataclass(frozen=True, eq=False)
 class Instruction:
-    """One instruction: assembly syntax, encoding and the function that is its meaning."""
+    """One instruction of a set, as `Isa.instruction` records it.
+
+    - `syntax`: a template of the assembly language: `lw rd, offset(rs1)`.
+    - `encoding`: its bits, in the set's grammar; `pattern` is what they say.
+    - `semantics`: its meaning, a function of the state and of the operands by name, in the semantics language.
+    - `extension`: the part of the manual it belongs to: `Zbb`.
+    """
 
     isa: Isa
     syntax: str
@@ -47,14 +52,22 @@ class Instruction:
             code = self.semantics.__code__
             raise ValueError(f"{code.co_filename}:{code.co_firstlineno}: {self.mnemonic}: {error}") from None
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The names of the operands that the function takes, after the state."""
-        return tuple(inspect.signature(self.semantics).parameters)[1:]
+        code = self.semantics.__code__
+        return code.co_varnames[1 : code.co_argcount]
 
 
 class Isa:
     """An instruction set: what a processor of it holds and how it behaves.
+
+    - `name`: what messages call it.
+    - `layout`: the state of a processor; engines add private fields behind it.
+    - `grammar`: how encodings are written.
+    - `unit`, `longest`: instructions begin at multiples of `unit` bytes and have at most `longest` of them.
+    - `contexts`: the number of translation contexts; an engine keeps translations apart by them.
+    - `instructions`: what has been recorded, in that order.
 
     `hooks` are the functions an engine calls by role (all in the language of the instructions):
 
@@ -62,20 +75,23 @@ class Isa:
     - `take_trap(s, cause, value)`: enter the handler; sets `pc`.
     - `poll(s)`: clear `attention`, raise `Trap` for the interrupt to take, if any.
     - `illegal(s)`: raise the trap of an undefined encoding.
-    - `translate(s, address, size, access, context)`: guest-physical address or a trap; see `virtual.memory`.
+    - `translate(s, address, size, access, context)`: guest-physical page and rights, or a trap; see `spec.hooks`.
     - `access_fault(s, address, access)`: raise the trap of an access that nothing answers.
     - `length(first)`: bytes of the instruction whose first unit this is.
     - `data_context(s)`, `fetch_context(s)`: number of the translation context, below `contexts`.
     """
 
-    HOOKS = ("reset", "take_trap", "poll", "illegal", "translate", "data_context", "fetch_context", "access_fault", "length")
+    HOOKS = (
+        *("reset", "take_trap", "poll", "illegal", "length"),
+        *("translate", "data_context", "fetch_context", "access_fault"),
+    )
 
     def __init__(self, name: str, layout: StateLayout, grammar: Grammar, *, unit: int, longest: int, contexts: int):
         self.name = name
         self.layout = layout
         self.grammar = grammar
-        self.unit = unit  # instructions begin at multiples of this many bytes
-        self.longest = longest  # bytes of the longest instruction
+        self.unit = unit
+        self.longest = longest
         self.contexts = contexts
         self.instructions: list[Instruction] = []
         self.hooks: dict[str, Semantics] = {}
@@ -84,7 +100,7 @@ class Isa:
         """Record a function as the meaning of an instruction."""
 
         def record(semantics: F) -> F:
-            group = extension or semantics.__globals__.get("EXTENSION", "")  # type: ignore[attr-defined]
+            group = extension or semantics.__globals__.get("EXTENSION", "")
             self.instructions.append(Instruction(self, syntax, encoding, semantics, group))
             return semantics
 
@@ -92,9 +108,9 @@ class Isa:
 
     def hook(self, semantics: F) -> F:
         """Record a function in the role that its name says; raises ValueError for an unknown role."""
-        if semantics.__name__ not in self.HOOKS:  # type: ignore[attr-defined]
-            raise ValueError(f"{semantics.__name__} is not a role of {', '.join(self.HOOKS)}")  # type: ignore[attr-defined]
-        self.hooks[semantics.__name__] = semantics  # type: ignore[attr-defined]
+        if semantics.__name__ not in self.HOOKS:
+            raise ValueError(f"{semantics.__name__} is not a role of {', '.join(self.HOOKS)}")
+        self.hooks[semantics.__name__] = semantics
         return function(semantics)
 
     @cached_property

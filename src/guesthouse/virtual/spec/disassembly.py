@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from guesthouse.virtual.spec.description import Instruction, Isa
 from guesthouse.virtual.spec.layout import RegisterFile
-from guesthouse.virtual.spec.operands import register_files
+from guesthouse.virtual.spec.operands import RegisterOperands
 from guesthouse.virtual.spec.syntax import AssemblySyntax, Hexadecimal, Template, unshifted
 
 MASK64 = (1 << 64) - 1
@@ -73,6 +73,7 @@ class Disassembler:
             self._aliases.setdefault(base.mnemonic, []).append((Template.read(written), base))
         written_forms = (Template.read(written) for written, _ in self.syntax.aliases)
         self._taken = {(form.mnemonic, len(form.places)) for form in written_forms}
+        self._operands = RegisterOperands(isa.layout)
         self._printers: dict[str, _Printer] = {}
 
     def disassemble(
@@ -118,7 +119,7 @@ class Disassembler:
             shown = {term.name for term in template.terms()}
             names = [operand.name for operand in instruction.pattern.operands]
             files = {name: file for name, file in self.syntax.files.items() if name in names}
-            files.update(register_files(instruction.semantics, self.isa.layout))
+            files.update(self._operands.files_of(instruction.semantics))
             self._printers[instruction.name] = _Printer(
                 instruction,
                 template,

@@ -29,7 +29,8 @@ LONGEST: Any = Parameter("bytes of the longest instruction")
 def translate(s: State, address: u64, size: u64, access: u64, context: u64) -> u64:
     """Physical page of a guest-virtual address with cacheable rights in its low bits, or a trap.
 
-    `access` is one of `spec.access`; `size` bytes lie in one page. Rights: 1 load, 2 store, 4 fetch, 8 these bytes only.
+    `access` is one of `spec.access`; `size` bytes lie in one page.
+    Rights: 1 load, 2 store, 4 fetch; with 8 they hold for these bytes only.
     """
     raise NotImplementedError
 

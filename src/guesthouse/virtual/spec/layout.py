@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Field:
-    """One named word of state; writes keep the low `bits` bits."""
+    """One named word of state, unsigned; writes keep the low `bits` bits, of 64 at most."""
 
     name: str
     bits: int = 64
@@ -22,12 +22,16 @@ class Field:
 
     @property
     def count(self) -> int:
+        """Its slots, as a register file has them."""
         return 1
 
 
 @dataclass(frozen=True)
 class RegisterFile:
-    """An array of `count` words; register `zero`, where given, reads as zero whatever is written."""
+    """An array of `count` words of `bits` bits; register `zero`, where given, reads as zero whatever is written.
+
+    `names` are the registers' names in assembly, by number. All registers are zero at reset.
+    """
 
     name: str
     count: int
@@ -58,14 +62,18 @@ CONTROL = (
     Field("exit_size", saved=False, doc="its size in bytes"),
     Field("exit_value", saved=False, doc="its value; the answer to a read"),
     Field("exit_answered", saved=False, doc="1: the access that left has been done, take `exit_value`"),
-    Field("reservation_address", reset=(1 << 64) - 1, doc="guest-physical address reserved, all ones for none"),
+    Field("reservation_address", reset=(1 << 64) - 1, doc="guest-virtual address reserved, all ones for none"),
     Field("reservation_value", doc="what was read there"),
     Field("float_flags", bits=8, doc="accrued IEEE 754 flags: NX 1, UF 2, OF 4, DZ 8, NV 16"),
 )
 
 
 class StateLayout:
-    """The slots of one processor: `CONTROL`, then the instruction set's own fields, then an engine's."""
+    """The slots of one processor: `CONTROL`, then the instruction set's own fields, then an engine's.
+
+    `fields` by name in the order of their slots; `slot`: the number of each field's first one; `slots`: how many there
+    are. Raises ValueError where a name is declared twice.
+    """
 
     def __init__(self, *fields: Field | RegisterFile) -> None:
         self.fields: dict[str, Field | RegisterFile] = {}

@@ -51,9 +51,9 @@ class ProcessorState:
             raise AttributeError(f"the state has no field '{name}'") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        layout = self.__dict__.get("layout")
+        layout: StateLayout | None = self.__dict__.get("layout")
         field = layout.fields.get(name) if layout else None
-        if isinstance(field, Field):
+        if layout and isinstance(field, Field):
             self.slots[layout.slot[name]] = value & ((1 << field.bits) - 1)
         else:
             object.__setattr__(self, name, value)
