@@ -1,4 +1,4 @@
-"""The built wheel alone runs a guest: in an empty environment, for a user with nothing, on a machine without a compiler."""
+"""The built wheel alone runs a guest: in an empty environment, for a user with nothing, without a compiler."""
 
 import os
 import subprocess

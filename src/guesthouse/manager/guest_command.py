@@ -100,6 +100,8 @@ class GuestCommand:
             self.control.write(b"\n".join([*arguments, b"run", b""]))
         elif match := EXIT.match(line):
             self.status = int(match[1]) & 0xFF
+            # All output came before this line, and has been taken: the guest need not wait any longer.
+            self.control.write(b"done\n")
             self._changed()
 
     def _hear_stdin(self, line: bytes) -> None:

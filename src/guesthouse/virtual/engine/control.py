@@ -9,7 +9,7 @@ from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.hooks import data_context, fetch_context, poll, take_trap
 from guesthouse.virtual.spec.host_words import host_nanoseconds
-from guesthouse.virtual.spec.layout import Field
+from guesthouse.virtual.spec.layout import Field, RegisterFile
 from guesthouse.virtual.spec.words import State, s64, u64
 
 LONGEST_PATH = 256  # instructions of a region
@@ -18,6 +18,8 @@ FIELDS = (
     Field("slice", saved=False, doc="instructions between two looks at the clock"),
     Field("slack", saved=False, doc="a region begins a path only while more than this many instructions are left"),
     Field("host_float", saved=False, doc="the host's floating-point control word outside native code"),
+    RegisterFile("trap_counts", 64, saved=False, doc="traps taken by cause; interrupts from 32 on"),
+    Field("translated_steps", saved=False, doc="steps that ran in translated regions"),
     Field("arrived", saved=False, doc="nonzero: translations have come from the compile process"),
     Field("hot", saved=False, doc="jumps to a slot after which its code is worth translating"),
     Field("slice_end", saved=False, doc="steps at which `remaining` reaches zero"),
@@ -98,5 +100,6 @@ def trapped(s: State) -> u64:
         return 1
     s.remaining -= 1
     s.trapped = u64(s.trapped + 1)
+    s.trap_counts[(s.trap_cause >> 63 & 1) << 5 | s.trap_cause & 31] += 1
     take_trap(s, s.trap_cause, s.trap_value)
     return 0

@@ -228,6 +228,7 @@ class ReferenceEngine:
                 except Trap as trap:
                     s.remaining -= 1
                     s.trapped += 1
+                    s.trap_counts[(trap.cause >> 63) << 5 | trap.cause & 31] += 1
                     self.isa.hooks["take_trap"](s, trap.cause, trap.value)
                     s.synchronized = True
         except Suspended:

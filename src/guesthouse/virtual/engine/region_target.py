@@ -159,7 +159,14 @@ class RegionTarget(MachineTarget):
                 offset = self.layout.offset(name) + 8 * index
                 place = text.value(f"getelementptr i8, ptr %s, i64 {offset}")
                 text.emit(f"store i64 {value}, ptr {place}{alias('state')}")
+            self._count(left)
             jump(text, self.module.handler(exit.way), pc=pc, left=left)
+
+    def _count(self, left: str) -> None:
+        """Add the instructions done since the region was entered to those that ran translated."""
+        done = self.text.value(f"sub i64 %remaining, {left}")
+        so_far = self.read_field("translated_steps")
+        self.store_field("translated_steps", self.text.value(f"add i64 {so_far.ir}, {done}"))
 
     def _arriving(self, exit: Exit) -> tuple[str, str]:
         """pc and instructions left, whichever place is left from."""

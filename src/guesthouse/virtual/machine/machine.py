@@ -233,10 +233,17 @@ class Machine:
         state = self._core.state
         names = ("misses", "fetch_misses", "dropped", "code_resets")
         counters = {name: int(getattr(state, name)) for name in names if name in state.layout.slot}
+        translated = int(state.translated_steps)
+        first = "reference" if self.engine_name == "reference" else "interpreter"
+        causes = {cause: count for cause, count in enumerate(state.trap_counts) if count}
         return {
             "engine": self.engine_name,
             "steps": int(state.instructions),
+            "steps_by_engine": {first: int(state.instructions) - translated, "translator": translated},
             "traps": int(state.trapped),
+            "traps_by_cause": {
+                f"interrupt {cause - 32}" if cause >= 32 else f"exception {cause}": n for cause, n in causes.items()
+            },
             "exits": {reason.name: count for reason, count in self._runner.exits.items()},
             **counters,
         }
