@@ -145,8 +145,9 @@ class RegionFormer:
         found, todo = {entry} & ways.keys(), [entry]
         while todo:
             for target in sorted(ways.get(todo.pop(0), ())):
-                busy = len(found) >= SHORT and jumps_to[target // self.isa.unit] >= BUSY
-                if target in ways and target not in found and not busy:
+                if target not in ways or target in found:
+                    continue
+                if len(found) < SHORT or jumps_to[target // self.isa.unit] < BUSY:
                     found.add(target)
                     todo.append(target)
         return found
