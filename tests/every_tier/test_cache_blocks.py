@@ -15,7 +15,7 @@ BASE, SIZE = 0x8000_0000, 0x4_0000
 HANDLER, DATA, TABLES = BASE + PAGE, BASE + 2 * PAGE, BASE + 0x2_0000
 USERS, ODD = 0x40_0000, 0x47  # a page of programs, and a place in it that is no block's
 MANAGING = ("cbo.clean (t0)", "cbo.flush (t0)", "cbo.inval (t0)")
-STORE_ACCESS_FAULT, STORE_PAGE_FAULT = 7, 15
+ILLEGAL_INSTRUCTION, STORE_ACCESS_FAULT, STORE_PAGE_FAULT = 2, 7, 15
 
 
 @pytest.fixture(params=ENGINES)
@@ -104,3 +104,22 @@ def test_managing_is_no_access_that_a_watch_sees(rig):
     place(rig, "cbo.zero (t0)", BASE)
     assert rig.run(100) == (Exit.WATCH,)
     assert rig.state.pc == BASE
+
+
+def test_a_loop_that_clears_its_own_code_meets_what_it_wrote(rig):
+    """Two blocks of one loop: the first clears data on every round, and the second block on the last one."""
+    body, rounds = BASE + 64, 50
+    text = f"""
+    again:  cbo.zero (t0)
+            j body
+            .balign 64
+    body:   addi a1, a1, 1
+            bne a1, a2, more
+            li t0, {body}
+    more:   j again
+    """
+    place(rig, text, BASE)
+    s = rig.state
+    s.x[5], s.x[11], s.x[12], s.pc = DATA, 0, rounds, BASE
+    assert rig.run(10_000) == (Exit.WAIT,)
+    assert (s.mcause, s.mepc, s.x[11]) == (ILLEGAL_INSTRUCTION, body, rounds)

@@ -133,9 +133,11 @@ class RegionTarget(MachineTarget):
 
     def call(self, source: Source, effects: frozenset[str], arguments: list[Value]) -> Value | None:
         result = super().call(source, effects, arguments)
-        if source.name in ("atomic_place", "zero_block"):
-            # The store may have undone this very region: then go on elsewhere after this instruction.
+        # A store may have undone this very region: then go on elsewhere after this instruction.
+        if source.name == "atomic_place":
             self.undone = self.read_field("code_dropped").ir
+        elif source.name == "zero_block":
+            self.stored = self.read_field("code_dropped").ir
         return result
 
     def slow_store(self, address: Value, size: Value, value: Value) -> None:

@@ -1,6 +1,7 @@
 """The frame table: for each 4 KiB page of guest-physical memory where it lies on the host and what holds of it.
 
-One entry is four 64-bit words. Native code and Python read the same table; adjacent guest pages need not adjoin.
+One entry is four 64-bit words, the last one unused. Native code and Python read the same table; adjacent guest pages
+need not adjoin.
 """
 
 PAGE = 4096
@@ -8,7 +9,6 @@ FRAME = 32  # bytes an entry
 HOST = 0  # host address of the page; 0 = at its default place in the one big mapping
 STATE = 8  # the bits below
 CODE = 16  # host address of the page's decoded-instruction slots; 0 = none
-TRANSLATED = 24  # number of translations that hold bytes of this page
 
 # Frame states. A page with any of the gating ones never gets a write tag in the shadow page table, so every write to
 # it passes `shadow.data_place` (processors) or `GuestMemory.write` (devices, debugger).
