@@ -21,7 +21,7 @@ from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.layout import RegisterFile
 from guesthouse.virtual.spec.state import ProcessorState
 
-ENGINES = ("reference", "interpreter", "translator", "auto")  # a new engine is one more name here
+ENGINES = ("reference", "interpreter", "stitcher", "translator", "auto")  # a new engine is one more name here
 STEPPED = ("interpreter",)  # those that run one instruction by itself
 
 RISCV64 = "guesthouse.virtual.isa.riscv64"
@@ -56,7 +56,7 @@ def make(name: str, module: str, memory: GuestMemory, state: ProcessorState) -> 
     """The engine called `name` on a processor."""
     if name == "reference":
         return ReferenceEngine(isa_of(module), memory, state)
-    hot = 1 if name == "translator" else None  # translate all that is jumped to
+    hot = 1 if name in ("stitcher", "translator") else None  # stitch or translate all that is jumped to
     return NativeEngine(isa_of(module), memory, state, native_code(module), name, hot)
 
 

@@ -38,7 +38,7 @@ def use_the_shell(machine: Machine) -> None:
     assert (stop.reason, stop.status) == (Reason.POWER_OFF, 0)
 
 
-@pytest.mark.parametrize("engine", ["interpreter", "translator", "auto"])
+@pytest.mark.parametrize("engine", ["interpreter", "stitcher", "translator", "auto"])
 def test_debian_boots_to_its_shell(tiny, engine: str) -> None:
     with Machine(image=tiny, engine=engine) as machine:
         use_the_shell(machine)

@@ -24,7 +24,7 @@ def undisturbed(tiny) -> str:  # noqa: F811
         return digest(machine)
 
 
-@pytest.mark.parametrize("engine", ["interpreter", "translator", "auto"])
+@pytest.mark.parametrize("engine", ["interpreter", "stitcher", "translator", "auto"])
 def test_boots_are_the_same_to_the_bit(tiny, undisturbed: str, engine: str) -> None:  # noqa: F811
     with booted(tiny, engine) as machine:
         machine.run(budget=STEPS)

@@ -11,7 +11,7 @@ from guesthouse.manager.hello import hello_kernel
 from guesthouse.virtual.machine.machine import Machine
 from guesthouse.virtual.machine.stop import Reason, Stop
 
-ENGINES = ("reference", "interpreter", "translator", "auto")
+ENGINES = ("reference", "interpreter", "stitcher", "translator", "auto")
 BUDGET = 2_000_000
 REGISTERS = ("pc", "mode", *(f"x{n}" for n in range(32)), "satp", "stvec", "sepc", "scause", "stval", "stimecmp", "sie")
 START = 0x8020_0000  # where the machine puts a kernel that may lie anywhere

@@ -12,7 +12,7 @@ MIB = 1 << 20
 LEAST_MEMORY, MOST_MEMORY = 64 * MIB, 16 << 30
 PAGE = 4096
 CLOCKS = ("host", "instructions")
-ENGINES = ("auto", "reference", "interpreter", "translator")
+ENGINES = ("auto", "reference", "interpreter", "stitcher", "translator")
 KERNEL_DEFAULTS = (("console", "console=ttyS0"), ("panic", "panic=-1"))
 
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(?:i?B)?\Z", re.IGNORECASE)

@@ -51,25 +51,24 @@ class Mapping:
 
 
 class CodeMapping:
-    """`size` bytes mapped twice: written at `view`, executed at `address`; never both in one place."""
+    """`size` bytes mapped twice: written at `view` (address `writable`), executed at `address`; never both in one place."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         descriptor = os.memfd_create("guesthouse code", os.MFD_CLOEXEC)
         try:
             os.ftruncate(descriptor, size)
-            writable = _map(size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, descriptor, "code")
+            self.writable = _map(size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, descriptor, "code")
             self.address = _map(size, mmap.PROT_READ | mmap.PROT_EXEC, mmap.MAP_SHARED, descriptor, "code")
         finally:
             os.close(descriptor)
-        self._writable = writable
-        self.view = memoryview((ctypes.c_ubyte * size).from_address(writable)).cast("B")
+        self.view = memoryview((ctypes.c_ubyte * size).from_address(self.writable)).cast("B")
 
     def close(self) -> None:
         """Unmap both; no native code may run any more."""
         if self.address:
             self.view.release()
-            LIBC.munmap(self._writable, self.size)
+            LIBC.munmap(self.writable, self.size)
             LIBC.munmap(self.address, self.size)
             self.address = 0
 

@@ -5,7 +5,7 @@ import pytest
 from guesthouse import Access, Machine, Reason, UserError
 from tests.virtual.machine.programs import KERNEL, POWER_OFF, assembled
 
-ENGINES = ("reference", "interpreter", "translator")
+ENGINES = ("reference", "interpreter", "stitcher", "translator")
 
 LOOP = f"""
     li s0, 0

@@ -7,7 +7,7 @@ import pytest
 from guesthouse import Machine, NotSeen, Reason, UserError
 from tests.virtual.machine.programs import POWER_OFF, PRINT, assembled, work
 
-ENGINES = ("reference", "interpreter", "translator")
+ENGINES = ("reference", "interpreter", "stitcher", "translator")
 
 ECHO = f"""
 # Prints '?', then what comes from the UART, until a '.' comes.

@@ -7,7 +7,7 @@ import pytest
 from guesthouse import Machine, Reason
 from tests.virtual.machine.programs import POWER_OFF, assembled
 
-ENGINES = ("reference", "interpreter", "translator")
+ENGINES = ("reference", "interpreter", "stitcher", "translator")
 
 PLIC = """
     li s1, 0xc000000

@@ -12,7 +12,7 @@ from guesthouse.virtual.machine.snapshot import VERSION, non_zero_runs, sealed
 from tests.virtual.machine.programs import assembled, elf_file, work
 from tests.virtual.machine.test_machine import ECHO
 
-ENGINES = ("reference", "interpreter", "translator")
+ENGINES = ("reference", "interpreter", "stitcher", "translator")
 ROUNDS = 400
 
 CONTINUE = """

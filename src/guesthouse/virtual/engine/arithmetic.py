@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from guesthouse.virtual.engine import values
@@ -70,7 +71,7 @@ class Arithmetic(Reading):
         if value.constant is not None:
             return constant(kind(value.constant))
         if bits == 64:
-            return Value(value.ir, low, high, pc_offset=value.pc_offset, choice=value.choice)
+            return replace(value, low=low, high=high)
         if signed:
             narrow = self.text.value(f"trunc i64 {value.ir} to i{bits}")
             return Value(self.text.value(f"sext i{bits} {narrow} to i64"), low, high)
@@ -118,7 +119,11 @@ class Arithmetic(Reading):
         low, high = interval(a, b)
         if a.pc_offset is not None and b.constant is not None and name in ("add", "sub"):
             offset = b.constant if name == "add" else -b.constant
-            return Value(self.text.value(f"{name} i64 {a.ir}, {b.ir}"), low, high, pc_offset=a.pc_offset + offset)
+            text = self.text.value(f"{name} i64 {a.ir}, {b.ir}")
+            return Value(text, low, high, pc_offset=a.pc_offset + offset, operand=a.operand)
+        if a.pc_offset is not None and b.operand is not None and name == "add":
+            total = self.text.value(f"add i64 {a.ir}, {b.ir}")
+            return Value(total, low, high, pc_offset=a.pc_offset, operand=b.operand)
         if name == "shr":
             self._exact(a, node)
             name = "lshr" if a.unsigned else "ashr"

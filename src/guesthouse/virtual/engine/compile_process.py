@@ -19,6 +19,7 @@ from guesthouse.host.cache import AuthenticatedCache
 from guesthouse.host.child import LENGTH, end_with_input
 from guesthouse.virtual.engine.compiler import Compiler
 from guesthouse.virtual.engine.interpreter import build_runtime
+from guesthouse.virtual.engine.stencils import StencilBuilder
 from guesthouse.virtual.engine.translator import QUICK, Translator
 from guesthouse.virtual.engine.values import Refused
 from guesthouse.virtual.spec.description import Isa
@@ -82,6 +83,13 @@ class Service:
         made = self.compiler.compile(build_runtime(self.isa))
         self.cache.put(f"{self.digest}.runtime", made)
         return {"object": made}
+
+    def do_stencils(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The instruction set's stencils."""
+        builder = StencilBuilder(self.isa)
+        made = msgspec.msgpack.encode(builder.read(self.compiler.compile(builder.text())))
+        self.cache.put(f"{self.digest}.stencils", made)
+        return {"stencils": made}
 
     def do_region(self, request: dict[str, Any]) -> dict[str, Any]:
         """A region of the page given; an empty object where nothing there is worth translating."""

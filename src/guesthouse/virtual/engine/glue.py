@@ -10,7 +10,6 @@ from guesthouse.virtual.engine import host_float
 from guesthouse.virtual.engine.convention import CONVENTION, PARAMETERS, TAIL
 from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.spec.description import Isa
-from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.host_words import Handler
 from guesthouse.virtual.spec.layout import StateLayout
 
@@ -99,9 +98,19 @@ run:
 }}
 
 define dso_local {CONVENTION} void @"hot"({PARAMETERS}) nounwind {{
-  store ptr %page, ptr CODE_PAGE
-  store i64 {int(Exit.SERVICE)}, ptr EXIT_REASON
+  %at = ptrtoint ptr %page to i64
+  %next = call i64 @"HEATED"(ptr %s, i64 %pc, i64 %at)
+  %none = icmp eq i64 %next, 0
+  %spent = icmp sle i64 %remaining, 0
+  %stop = or i1 %none, %spent
+  br i1 %stop, label %leave, label %run
+leave:
   {TAIL} @"resume"({PARAMETERS})
+  ret void
+run:
+  %next_slot = inttoptr i64 %next to ptr
+  %handler = load ptr, ptr %next_slot
+  {TAIL} %handler(ptr %s, ptr %next_slot, i64 %pc, i64 %remaining, ptr %page)
   ret void
 }}
 
@@ -125,10 +134,10 @@ def glue_text(isa: Isa, runtime: Runtime, layout: StateLayout) -> str:
     """The glue between handlers and the runtime's functions, with its places filled in."""
     text = CONTROL
     text += host_float.control_text(layout.offset("host_float"), layout.offset("float_flags"))
-    for name in ("FIND_NEXT", "TRAPPED", "DECODE_AT", "BREAK_AT"):
+    for name in ("FIND_NEXT", "TRAPPED", "DECODE_AT", "BREAK_AT", "HEATED"):
         text = text.replace(f'@"{name}"', f'@"{runtime.functions[name.lower()][0].symbol}"')
     text = text.replace('@"ILLEGAL"', f'@"{runtime.sources.of(isa.hooks["illegal"]).symbol}"')
-    for name in ("PC", "REMAINING", "CODE_PAGE", "EXIT_REASON"):
+    for name in ("PC", "REMAINING", "CODE_PAGE"):
         text = _with_place(text, name, layout.offset(name.lower()))
     return text
 

@@ -7,7 +7,7 @@ next slot. When the stretch is spent, or the instruction asks for it, `resume` l
 
 from __future__ import annotations
 
-from guesthouse.virtual.engine import control
+from guesthouse.virtual.engine import control, stitching
 from guesthouse.virtual.engine.convention import handler_header, jump
 from guesthouse.virtual.engine.decoder import build_decoder, handler_symbol, stored_operands
 from guesthouse.virtual.engine.glue import GLUE_SYMBOLS, glue_text
@@ -23,7 +23,7 @@ from guesthouse.virtual.memory import code, code_page, shadow
 from guesthouse.virtual.spec.description import Instruction, Isa
 from guesthouse.virtual.spec.layout import Field, RegisterFile, StateLayout
 
-ENGINE_FIELDS: tuple[Field | RegisterFile, ...] = (*shadow.FIELDS, *code_page.FIELDS, *code.FIELDS, *control.FIELDS)
+ENGINE_FIELDS: tuple[Field | RegisterFile, ...] = (*shadow.FIELDS, *code_page.FIELDS, *code.FIELDS, *control.FIELDS, *stitching.FIELDS)
 
 
 def engine_layout(isa: Isa) -> StateLayout:
@@ -134,7 +134,7 @@ class HandlerTarget(MachineTarget):
         self.arrive(text.value(f"load ptr, ptr {page_place}{alias('shadow')}"), pc, left)
 
     def arrive(self, page: str, pc: str, left: str) -> None:
-        """Jump to an address on a code page, counting the jump; often enough, and the code is worth translating."""
+        """Jump to an address on a code page, counting the jump; every so often its heat is looked at."""
         text = self.text
         offset = text.value(f"and i64 {pc}, {4096 - self.unit}")
         scaled = text.value(f"mul i64 {offset}, {code_page.COUNTER // self.unit}")
@@ -145,8 +145,9 @@ class HandlerTarget(MachineTarget):
         count = text.value(f"add i16 {count}, 1")
         text.emit(f"store i16 {count}, ptr {counter}{alias('slots')}")
         wide = text.value(f"zext i16 {count} to i64")
+        round_number = text.value(f"and i64 {wide}, {self.read_field('heat_mask').ir}")
         hot, cool = text.fresh("hot"), text.fresh("cool")
-        text.branch(text.value(f"icmp eq i64 {wide}, {self.read_field('hot').ir}"), hot, cool, likely=False)
+        text.branch(text.value(f"icmp eq i64 {round_number}, 0"), hot, cool, likely=False)
         with text.cold(hot):
             jump(text, self.module.handler("hot"), pc=pc, left=left, page=page)
         text.begin(cool)

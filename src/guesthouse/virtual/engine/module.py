@@ -7,11 +7,14 @@ from collections.abc import Iterable
 from guesthouse.virtual.engine.convention import handler_declaration
 from guesthouse.virtual.engine.ir import BRANCH_WEIGHTS, FunctionText
 from guesthouse.virtual.engine.source import Source
+from guesthouse.virtual.engine.values import Refused
 from guesthouse.virtual.spec.layout import StateLayout
 
 # What native code may assume apart: a processor's state, the shadow page table, guest memory, decoded slots.
 ALIAS_CLASSES = ("state", "shadow", "guest", "slots")
 ALIAS_FIRST = 2
+HOLE_BOUNDS = 100  # metadata: what a hole may hold, unsigned and signed; wide enough never to get 8 bits only
+HOLE_RANGES = "!100 = !{i64 0, i64 2147483648}\n!101 = !{i64 -2147483648, i64 2147483648}"
 
 
 def alias(kind: str) -> str:
@@ -30,6 +33,7 @@ class Module:
         self._declared: dict[str, str] = {}
         self._defined: set[str] = set()
         self._tables: dict[tuple[int, ...], str] = {}
+        self._holes: dict[str, bool] = {}
 
     def add(self, symbol: str, text: FunctionText) -> None:
         """Take a finished function."""
@@ -54,13 +58,23 @@ class Module:
         """A constant array of 64-bit words; gives its IR name."""
         return self._tables.setdefault(numbers, f"@table.{self.prefix}{len(self._tables)}")
 
+    def hole(self, name: str, low: int, high: int) -> str:
+        """A symbol whose address, within these bounds, is put into finished code; gives its IR name."""
+        if low < -(1 << 31) or high >= 1 << 31:
+            raise Refused(f"{name} does not fit 32 bits")
+        self._holes[name] = low < 0
+        return f'@"{name}"'
+
     def text(self) -> str:
         """The whole module."""
         lines = [f"declare dso_local {text}" for symbol, text in self._declared.items() if symbol not in self._defined]
         for numbers, name in self._tables.items():
             words = ", ".join(f"i64 {n - (1 << 64) if n >> 63 else n}" for n in numbers)
             lines.append(f"{name} = private constant [{len(numbers)} x i64] [{words}]")
-        return "\n".join([*lines, *self._functions, BRANCH_WEIGHTS, *self._aliases()])
+        for name, signed in self._holes.items():
+            bounds = HOLE_BOUNDS + signed
+            lines.append(f'@"{name}" = external dso_local global i8, !absolute_symbol !{bounds}')
+        return "\n".join([*lines, *self._functions, BRANCH_WEIGHTS, *self._aliases(), HOLE_RANGES])
 
     def _aliases(self) -> list[str]:
         lines = [f'!{ALIAS_FIRST} = !{{!"guesthouse"}}']

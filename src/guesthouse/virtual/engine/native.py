@@ -14,6 +14,7 @@ from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.objects import Arena, read_object
 from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.source import symbol_of
+from guesthouse.virtual.engine.stitcher import Stitcher
 from guesthouse.virtual.engine.translations import Translations
 from guesthouse.virtual.memory import code_page, shadow
 from guesthouse.virtual.memory.guest import GuestMemory
@@ -26,9 +27,11 @@ from guesthouse.virtual.spec.words import MASK64
 ARENA = 256 << 20
 CODE_POOL_PAGES = 4096
 SLICE = 1 << 14
-HOT = 40000  # jumps to a place after which the translator hears of it (again with each 65536 more)
+HEAT_MASK = 255  # a place that was jumped to so many times (and one) is warm: it is stitched
+HOT = 160 * (HEAT_MASK + 1)  # jumps to a place after which the translator hears of it (again with each 65536 more)
 EXITS = {int(reason): reason for reason in Exit}
 NEVER_HOT = 1 << 16  # more than a counter reaches
+STITCHING, TRANSLATING = ("auto", "stitcher"), ("auto", "translator")
 
 
 def code_page_size(unit: int) -> int:
@@ -50,7 +53,10 @@ class NativeEngine:
         mode: str = "auto",
         hot: int | None = None,
     ) -> None:
-        """`mode`: interpreter, auto, or translator, which waits for each region; `hot`: jumps that make a place so."""
+        """`mode`: interpreter, stitcher, translator (which waits for each region), or auto, which is all of them.
+
+        hot: jumps that make a place worth translating; then a single one makes it worth stitching.
+        """
         self.isa = isa
         self._source = code_source
         runtime_object = code_source.runtime()
@@ -58,7 +64,6 @@ class NativeEngine:
         self.state = state
         self.arena = Arena(ARENA)
         self.arena.symbols |= self.arena.place(read_object(runtime_object))
-        self.arena.keep()
         self._banks = Mapping(isa.contexts * shadow.BANK, "the shadow page table")
         self._fetch = Mapping(isa.contexts * shadow.FETCH_BANK, "the shadow page table")
         page = code_page_size(isa.unit)
@@ -73,9 +78,14 @@ class NativeEngine:
         self._watches = array("Q")
         self._connect(page)
         self.translations: Translations | None = None
-        if mode != "interpreter":
+        self.stitcher: Stitcher | None = None
+        self.state.heat_mask = 0 if hot else HEAT_MASK
+        if mode in STITCHING:
+            self.stitcher = Stitcher(state, self.arena, code_source.stencils())
+        if mode in TRANSLATING:
             self.translations = Translations(self, code_source, waits=mode == "translator")
             self.state.hot = hot or HOT
+        self.arena.keep()
 
     def _connect(self, page: int) -> None:
         s, memory = self.state, self.memory
@@ -107,12 +117,20 @@ class NativeEngine:
         now = slots[instructions]
         slots[target], slots[slice_end], slots[remaining], slots[exit_reason] = now + budget & MASK64, now, 0, 0
         enter(address)
-        while slots[exit_reason] == Exit.SERVICE and self.translations is not None:
-            self.translations.serve()
+        while slots[exit_reason] == Exit.SERVICE:
+            self._serve()
             slots[exit_reason] = 0
             enter(address)
         slots[instructions] = slots[slice_end] - slots[remaining] & MASK64
         return EXITS[slots[exit_reason]]
+
+    def _serve(self) -> None:
+        """What a service exit is for: room for blocks, or translations."""
+        if self.stitcher is not None and self.state.stitch_full:
+            self.forget()
+            self.stitcher.empty()
+        elif self.translations is not None:
+            self.translations.serve()
 
     def decode(self, slot: int, word: int) -> int:
         """Fill a decoded slot from instruction bits; gives the length, 0 where none matches."""
@@ -153,6 +171,8 @@ class NativeEngine:
         """Give everything back to the host; the engine may not be used any more."""
         if self.translations is not None:
             self.translations.close()
+        if self.stitcher is not None:
+            self.stitcher.close()
         self._source.close()
         for mapping in (self._banks, self._fetch, self._pool, self.arena.mapping):
             mapping.close()

@@ -81,6 +81,15 @@ class NativeCode:
         process.send({"kind": "runtime"})
         return bytes(self._answer(self._received())["object"])
 
+    def stencils(self) -> dict[str, Any]:
+        """The stencils of the instruction set, as `stencils.StencilBuilder.read` gives them."""
+        known = self.cache.get(f"{self.digest}.stencils")
+        if known is None:
+            self._process().send({"kind": "stencils"})
+            known = bytes(self._answer(self._received())["stencils"])
+        found: dict[str, Any] = msgspec.msgpack.decode(known)
+        return found
+
     # --- regions, made while the guest runs on ------------------------------------------------------------------------
 
     def region_name(self, page: bytes, entry: int) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from guesthouse.host.memory import CodeMapping
 
 SHF_ALLOC, SHT_RELA, SHT_NOBITS, SHT_SYMTAB = 2, 4, 8, 2
-R_64, R_PC32, R_PLT32 = 1, 2, 4
+R_64, R_PC32, R_PLT32, R_32, R_32S = 1, 2, 4, 10, 11
 HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 SECTION = struct.Struct("<IIQQQQIIQQ")
 SYMBOL = struct.Struct("<IBBHQQ")
@@ -39,6 +39,7 @@ class NativeObject:
 
     image: bytes
     symbols: dict[str, int]
+    sizes: dict[str, int]
     relocations: tuple[Relocation, ...]
 
 
@@ -64,6 +65,7 @@ def read_object(data: bytes) -> NativeObject:
         for name, entry in zip(names, entries, strict=True)
         if name and entry[3] in places
     }
+    sizes = {name: entry[5] for name, entry in zip(names, entries, strict=True) if name in symbols}
     relocations = []
     for section in sections:
         if section[1] == SHT_RELA and section[7] in places:
@@ -74,7 +76,7 @@ def read_object(data: bytes) -> NativeObject:
                 own = "" if not name or name in symbols else name
                 place = places[section[7]] + offset
                 relocations.append(Relocation(place, info & 0xFFFFFFFF, own, local, addend))
-    return NativeObject(bytes(image), symbols, tuple(relocations))
+    return NativeObject(bytes(image), symbols, sizes, tuple(relocations))
 
 
 class Arena:
@@ -85,12 +87,11 @@ class Arena:
         self.symbols: dict[str, int] = {}
         self.used = 0
         self._floor = 0
+        self._end = size
 
     def place(self, item: NativeObject) -> dict[str, int]:
         """Relocate an object into the arena; gives its symbols' addresses. Raises ArenaFull."""
-        start = self.used + (-self.used % 64)
-        if start + len(item.image) > self.mapping.size:
-            raise ArenaFull
+        start = self._take(len(item.image))
         image = bytearray(item.image)
         base = self.mapping.address + start
         for relocation in item.relocations:
@@ -103,8 +104,27 @@ class Arena:
             else:
                 raise ValueError(f"relocation type {relocation.kind} is not known")
         self.mapping.view[start : start + len(image)] = image
-        self.used = start + len(image)
         return {name: base + offset for name, offset in item.symbols.items()}
+
+    def _take(self, size: int) -> int:
+        start = self.used + (-self.used % 64)
+        if start + size > self._end:
+            raise ArenaFull
+        self.used = start + size
+        return start
+
+    def put(self, data: bytes) -> int:
+        """Put bytes into the arena as they are; gives their executable address. Raises ArenaFull."""
+        start = self._take(len(data))
+        self.mapping.view[start : start + len(data)] = data
+        return self.mapping.address + start
+
+    def reserve(self, size: int) -> int:
+        """Keep so many bytes at the end for somebody else; gives their executable address. Raises ArenaFull."""
+        if self._end - size < self.used:
+            raise ArenaFull
+        self._end -= size
+        return self.mapping.address + self._end
 
     def keep(self) -> None:
         """What has been placed so far stays when the rest is dropped."""

@@ -40,10 +40,9 @@ class MachineTarget(ArithmeticWords, MemoryWords, RuntimeWords):
     def call(self, source: Source, effects: frozenset[str], arguments: list[Value]) -> Value | None:
         """Call a shared function, or do what it does on the host's floating-point unit."""
         if source.module.startswith(floating_point.__name__):
-            definition = super().call
 
             def soft() -> Value:
-                value = definition(source, effects, arguments)
+                value = self.call_function(source, effects, arguments)
                 assert value is not None
                 return value
 

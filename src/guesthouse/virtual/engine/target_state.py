@@ -128,6 +128,10 @@ class TargetState:
     # --- calls --------------------------------------------------------------------------------------------------------
 
     def call(self, source: Source, effects: frozenset[str], arguments: list[Value]) -> Value | None:
+        """Call a shared function, or write what does the same."""
+        return self.call_function(source, effects, arguments)
+
+    def call_function(self, source: Source, effects: frozenset[str], arguments: list[Value]) -> Value | None:
         """Call a shared function; a trap that it raises is taken at once."""
         self.spill(effects)
         result, parameters = signature(source, effects)

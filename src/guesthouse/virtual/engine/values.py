@@ -22,8 +22,9 @@ class Refused(Exception):
 class Value:
     """An i64 operand (or i1 where `flag`) and its interval.
 
-    `pc_offset` marks a value known to be the instruction's page-relative program counter plus that many bytes;
-    `choice` one that is either of two such values by an i1 condition.
+    `operand` marks the value of an operand not known yet; `pc_offset` one known to be the instruction's page-relative
+    program counter plus that many bytes (and the operand); `choice` one that is either of two such values by an i1
+    condition.
     """
 
     ir: str
@@ -32,6 +33,7 @@ class Value:
     flag: bool = False
     pc_offset: int | None = None
     choice: tuple[str, Value, Value] | None = None
+    operand: str | None = None
 
     @property
     def constant(self) -> int | None:
@@ -55,7 +57,7 @@ class Value:
 
     def within(self, low: int, high: int) -> Value:
         """The same bits with another interval."""
-        return replace(self, low=low, high=high, pc_offset=None, choice=None)
+        return replace(self, low=low, high=high, pc_offset=None, choice=None, operand=None)
 
 
 def constant(value: int) -> Value:

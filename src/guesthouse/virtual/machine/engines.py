@@ -16,7 +16,7 @@ from guesthouse.virtual.spec.description import Isa
 from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.state import ProcessorState
 
-NAMES = ("auto", "interpreter", "translator", "reference")
+NAMES = ("auto", "interpreter", "stitcher", "translator", "reference")
 
 
 class Engine(Protocol):

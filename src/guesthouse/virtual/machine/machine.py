@@ -52,7 +52,7 @@ class Machine:
     disks: paths, (path, readonly) or block backends, in the order of the virtio slots.
     ports: the host's ends of the ports of a virtio console, by name.
     console: gets the console's output; `machine.console` has it in any case.
-    engine: "auto", "interpreter", "translator" or "reference".
+    engine: "auto", "interpreter", "stitcher", "translator" or "reference".
     clock: "host", or "instructions": one nanosecond an instruction, waiting jumps to the next event, and all
         randomness comes from `seed` (0 where None): then two runs are the same to the bit.
     reboot: whether a reset by the guest starts it again; else it ends the run.
@@ -231,15 +231,15 @@ class Machine:
     def statistics(self) -> dict[str, Any]:
         """What happened so far: steps, traps, exits by reason, and the engine's counters by name."""
         state = self._core.state
-        names = ("misses", "fetch_misses", "dropped", "code_resets")
+        names = ("misses", "fetch_misses", "dropped", "code_resets", "stitched_blocks", "stitched_instructions")
         counters = {name: int(getattr(state, name)) for name in names if name in state.layout.slot}
-        translated = int(state.translated_steps)
+        by_engine = {"stitcher": int(state.stitched_steps), "translator": int(state.translated_steps)}
         first = "reference" if self.engine_name == "reference" else "interpreter"
         causes = {cause: count for cause, count in enumerate(state.trap_counts) if count}
         return {
             "engine": self.engine_name,
             "steps": int(state.instructions),
-            "steps_by_engine": {first: int(state.instructions) - translated, "translator": translated},
+            "steps_by_engine": {first: int(state.instructions) - sum(by_engine.values()), **by_engine},
             "traps": int(state.trapped),
             "traps_by_cause": {
                 f"interrupt {cause - 32}" if cause >= 32 else f"exception {cause}": n for cause, n in causes.items()

@@ -1,0 +1,168 @@
+"""One instruction as a stencil: machine code with holes, to be copied and patched into a block (copy-and-patch).
+
+A stencil is a handler without dispatch: its operands are holes, it falls through to what is copied behind it, and
+whatever is slow or rare is left to the instruction's handler, which does all of it again. That is right since
+instructions are restartable: nothing is written before the last place where a stencil may leave.
+"""
+
+from __future__ import annotations
+
+from guesthouse.virtual.engine.convention import TAIL, jump
+from guesthouse.virtual.engine.decoder import stored_operands
+from guesthouse.virtual.engine.ir import FunctionText
+from guesthouse.virtual.engine.module import Module, alias
+from guesthouse.virtual.engine.reading import Path
+from guesthouse.virtual.engine.runtime import Runtime
+from guesthouse.virtual.engine.source import Source
+from guesthouse.virtual.engine.target import MachineTarget
+from guesthouse.virtual.engine.target_state import value_range
+from guesthouse.virtual.engine.values import U64, Refused, Value, constant
+from guesthouse.virtual.memory.shadow import READ_TAG, WRITE_TAG
+from guesthouse.virtual.spec.description import Instruction
+from guesthouse.virtual.spec.layout import RegisterFile
+
+# Where control leaves a stencil: to what is copied behind it, to the target of its jump, to the handler.
+NEXT, TAKEN, BAIL = "to.next", "to.taken", "to.bail"
+
+
+class StencilTarget(MachineTarget):
+    """One instruction with its operands in holes."""
+
+    def __init__(self, module: Module, text: FunctionText, runtime: Runtime, instruction: Instruction) -> None:
+        super().__init__(module, text, runtime.functions)
+        self.instruction = instruction
+        self.length = instruction.pattern.length
+        self.leaves: set[str] = set()
+        self._wrote = False
+
+    # --- holes --------------------------------------------------------------------------------------------------------
+
+    def hole(self, name: str, low: int, high: int) -> str:
+        """i64 that is known when the stencil is copied, within these bounds (see `stencils.parse_hole`)."""
+        return f"ptrtoint (ptr {self.module.hole(name, low, high)} to i64)"
+
+    def operand_values(self) -> list[Value]:
+        """The operands in the order of the function's parameters."""
+        low_high = {stored.operand.name: stored.operand for stored in stored_operands(self.instruction)}
+        values = []
+        for name in self.instruction.parameters:
+            low, high = low_high[name].low, low_high[name].high
+            if low == high:
+                values.append(constant(low))
+            else:
+                values.append(Value(self.hole(f"operand.{name}", low, high), low, high, operand=name))
+        return values
+
+    def read_pc(self) -> Value:
+        at = self.hole("at.pc", -4096, 4096)
+        return Value(self.text.value(f"add i64 %pc, {at}"), 0, U64, pc_offset=0)
+
+    def read_register(self, file: RegisterFile, index: Value) -> Value:
+        if index.operand is None:
+            return super().read_register(file, index)
+        place = self._place("read", file, index)
+        return Value(self.text.value(f"load i64, ptr {place}{alias('state')}"), 0, (1 << file.bits) - 1)
+
+    def write_register(self, file: RegisterFile, index: Value, value: Value) -> None:
+        if index.operand is None:
+            super().write_register(file, index, value)
+        else:
+            ir = self._fitted(value, file.bits)
+            self.text.emit(f"store i64 {ir}, ptr {self._place('write', file, index)}{alias('state')}")
+        self._wrote = True
+
+    def _place(self, way: str, file: RegisterFile, index: Value) -> str:
+        place = self.hole(f"{way}.{index.operand}.{file.name}", 0, 1 << 16)
+        return self.text.value(f"getelementptr i8, ptr %s, i64 {place}")
+
+    def write_field(self, name: str, value: Value) -> None:
+        super().write_field(name, value)
+        self._wrote = True
+
+    # --- leaving ------------------------------------------------------------------------------------------------------
+
+    def leave(self, way: str) -> None:
+        """End the block by going over to one of the ways out, everything as it was."""
+        if way == BAIL and self._wrote:
+            raise Refused("may leave after state was written")
+        self.leaves.add(way)
+        self.text.emit(f'{TAIL} {self.module.handler(way)}(ptr %s, ptr %slot, i64 %pc, i64 %remaining, ptr %page)')
+        self.text.end("ret void")
+
+    def leave_by_trap(self) -> None:
+        self.leave(BAIL)
+
+    def _bailing(self) -> str:
+        """Label of a block that leaves to the handler."""
+        label = self.text.fresh("bail")
+        with self.text.cold(label):
+            self.leave(BAIL)
+        return label
+
+    def call_function(self, source: Source, effects: frozenset[str], arguments: list[Value]) -> Value | None:
+        """A call is for the handler (the floating point that the host does is none)."""
+        self.leave(BAIL)
+        self.text.begin(self.text.fresh("never"))
+        returns = source.annotations.get("return")
+        return None if returns is None else Value("poison", *value_range(returns))
+
+    def _gather(self, name: str) -> None:
+        if name == "float_flags":
+            raise Refused("the host holds floating-point flags back")
+
+    # --- guest memory -------------------------------------------------------------------------------------------------
+
+    def _word_load(self, address: Value, size: Value) -> Value:
+        bits = 8 * (size.constant or 0)
+        place = self._probe(address, bits // 8, READ_TAG, self._bailing())
+        value = f"load atomic i{bits}, ptr {place} unordered, align {bits // 8}{alias('guest')}"
+        return self._widened(self.text.value(value), bits)
+
+    def _word_store(self, address: Value, size: Value, value: Value) -> None:
+        bits = 8 * (size.constant or 0)
+        place = self._probe(address, bits // 8, WRITE_TAG, self._bailing())
+        ir = self._narrowed(value, bits)
+        self.text.emit(f"store atomic i{bits} {ir}, ptr {place} unordered, align {bits // 8}{alias('guest')}")
+        self._wrote = True
+
+    def _atomic_pointer(self, address: Value, size: Value) -> str:
+        place = self._probe(address, size.constant or 0, WRITE_TAG, self._bailing())
+        self._wrote = True
+        return place
+
+    # --- going on -----------------------------------------------------------------------------------------------------
+
+    def finish(self, path: Path) -> Value | None:
+        """Go on behind the instruction; gives the jump's target where it is known when the stencil is copied."""
+        next_pc, taken = path.next_pc, None
+        assert next_pc is not None
+        if path.synchronizes:
+            raise Refused("ends the stretch of native code")
+        if next_pc.choice is None:
+            return self._go_on(next_pc)
+        condition, yes, no = next_pc.choice
+        labels = self.text.fresh("taken"), self.text.fresh("straight")
+        self.text.branch(condition, *labels)
+        for label, where in zip(labels, (yes, no), strict=True):
+            self.text.begin(label)
+            taken = self._go_on(where if where.pc_offset is not None else next_pc) or taken
+        return taken
+
+    def _go_on(self, where: Value) -> Value | None:
+        if where.pc_offset == self.length and where.operand is None:
+            self.leave(NEXT)
+        elif where.pc_offset is not None:
+            self.leave(TAKEN)
+            return where
+        else:
+            after = self.hole("at.after", 0, 1 << 12)
+            leave_block(self, after)
+            self.leaves.add("far")
+            jump(self.text, self.module.handler("far"), pc=where.ir, left=self.text.value(f"sub i64 %remaining, {after}"))
+        return None
+
+
+def leave_block(target: StencilTarget, done: str) -> None:
+    """Count the instructions of a block that is left."""
+    so_far = target.read_field("stitched_steps")
+    target.store_field("stitched_steps", target.text.value(f"add i64 {so_far.ir}, {done}"))

@@ -1,0 +1,44 @@
+"""The cheap tier in the process that runs the guest: puts stencils and room for blocks where `stitching` finds them."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from guesthouse.host.memory import Mapping
+from guesthouse.virtual.engine.objects import Arena
+from guesthouse.virtual.engine.stencils import PARTS, table
+from guesthouse.virtual.engine.stitching import LEAVING, MOST_LEAVING, PATCH, STENCIL
+from guesthouse.virtual.spec.state import ProcessorState
+
+ROOM = 32 << 20  # bytes of blocks: about a million instructions
+
+
+class Stitcher:
+    """Stencils of one engine, and the room that blocks are copied to."""
+
+    def __init__(self, state: ProcessorState, arena: Arena, stencils: dict[str, Any]) -> None:
+        """`stencils`: as `stencils.StencilBuilder.read` gives them."""
+        self._state = state
+        self._room = arena.reserve(ROOM)
+        found = stencils["stencils"]
+        image = arena.put(stencils["image"])
+        size = len(found) * STENCIL + sum(len(fields[-1]) for fields in found) * PATCH
+        self._tables = Mapping(size + MOST_LEAVING * LEAVING, "stencils")
+        where = self._tables.address
+        ctypes.memmove(where, table(found, image, arena.symbols, where), size)
+        state.stencil_parts = where
+        state.stencils = where + len(PARTS) * STENCIL
+        state.stencil_count = len(found) - len(PARTS)
+        state.leaving = where + size
+        state.stitch_writable = arena.mapping.writable - arena.mapping.address
+        self.empty()
+
+    def empty(self) -> None:
+        """Begin again at the beginning of the room; no slot may hold a block any more."""
+        s = self._state
+        s.stitch_next, s.stitch_end, s.stitch_full = self._room, self._room + ROOM, 0
+
+    def close(self) -> None:
+        """Give the tables back."""
+        self._tables.close()

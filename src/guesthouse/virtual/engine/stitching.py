@@ -1,0 +1,290 @@
+"""The cheap tier: blocks of warm code, copied together from stencils and patched. Runs natively, in the language itself.
+
+A block begins where a jump arrives often. Its instructions' stencils lie one behind the other; it goes on behind
+branches that are not taken and along jumps within the page, and ends where an instruction has no stencil. Behind them lie
+its ways out: for each jump out of the block, and for each place where an instruction is left to its handler.
+It is installed like a region: the first instruction's slot holds the block.
+"""
+
+from guesthouse.virtual.memory.code_page import (
+    COUNTER,
+    SENTINELS,
+    SLOT,
+    WORDS,
+    page_words,
+    slots_bytes,
+    translated_map,
+)
+from guesthouse.virtual.memory.shadow import read_host, write_host
+from guesthouse.virtual.spec.description import function
+from guesthouse.virtual.spec.exits import Exit
+from guesthouse.virtual.spec.hooks import UNIT_SHIFT
+from guesthouse.virtual.spec.host_words import host_load, host_store
+from guesthouse.virtual.spec.layout import Field
+from guesthouse.virtual.spec.words import State, s64, u64
+
+# A stencil as the table has it, in bytes: the handler whose instruction it is (0 for a block's own parts), host address
+# and bytes of its code, host address and number of its patches, bytes of the instruction, how it ends, and where its
+# jump goes: an operand and what is added to it.
+STENCIL = 80
+HANDLER_OF, CODE, CODE_SIZE, PATCHES, PATCH_COUNT, LENGTH, ENDING, JUMP, JUMP_ADDEND = range(0, 72, 8)
+# Into what follows; by a jump of its own; to the jump's target, copied behind it; the instruction has no stencil.
+GOES_ON, LEAVES, ENDS_TAKEN, NONE = range(4)
+
+# A patch: its place in the code and what goes there (packed, see `operand_at`), what is added, and for a register's
+# place the number that goes to the spare register behind the file, and that one's number.
+PATCH = 32
+WHAT, ADDEND, ZERO, SPARE = 0, 8, 16, 24
+NO_ZERO = (1 << 64) - 1
+CONSTANT, OPERAND, REGISTER, AT, DONE, AFTER, TARGET, SLOT_PLACE, COUNTER_PLACE = range(9)
+HANDLER, TO_NEXT, TO_TAKEN, TO_BAIL = range(9, 13)
+
+# A place that jumps to a way out: its address, which way, the slot and page offset of its instruction, instructions done
+# before that, the jump's target.
+LEAVING = 48
+LONGEST_BLOCK = 64  # instructions; far below `control.LONGEST_PATH`
+MOST_LEAVING = 4 * LONGEST_BLOCK
+LARGEST_BLOCK = 1 << 16  # bytes of code, more than a block can have
+
+FIELDS = (
+    Field("stitch_next", saved=False, doc="where the next block is copied to (executable address)"),
+    Field("stitch_end", saved=False, doc="end of the room for blocks"),
+    Field("stitch_writable", saved=False, doc="what to add to an executable address to write there"),
+    Field("stitch_full", saved=False, doc="1: there was no room for a block"),
+    Field("stitch_entry", saved=False, doc="page offset of the block under construction"),
+    Field("stencils", saved=False, doc="host address of the stencils, sorted by handler"),
+    Field("stencil_count", saved=False, doc="their number"),
+    Field("stencil_parts", saved=False, doc="host address of the stencils of a block's own parts: enter and ways out"),
+    Field("leaving", saved=False, doc="host address of the list of places that jump to ways out"),
+    Field("leaving_count", saved=False, doc="their number"),
+    Field("heat_mask", saved=False, doc="heat is looked at when these bits of a counter of jumps are zero"),
+    Field("stitched_blocks", saved=False, doc="blocks stitched so far"),
+    Field("stitched_instructions", saved=False, doc="instructions in them"),
+    Field("stitched_steps", saved=False, doc="steps that ran in stitched blocks"),
+)
+
+
+@function
+def find_stencil(s: State, handler: u64) -> u64:
+    """The stencil of the instruction that a handler is for, 0 where it is no instruction's."""
+    low = u64(s.stencils)
+    count = u64(s.stencil_count)
+    for _ in range(64):
+        if u64(count) == 0:
+            break
+        half = u64(count) >> 1
+        middle = u64(low + half * STENCIL)
+        if host_load(middle + HANDLER_OF, 8) < handler:
+            low = u64(middle + STENCIL)
+            count = u64(count - half - 1)
+        else:
+            count = half
+    end = u64(s.stencils + s.stencil_count * STENCIL)
+    if u64(low) < end and host_load(u64(low) + HANDLER_OF, 8) == handler:
+        return u64(low)
+    return 0
+
+
+def slot_at(page: u64, offset: u64) -> u64:
+    """Host address of the slot of a page offset."""
+    return u64(page + (offset >> UNIT_SHIFT) * SLOT)
+
+
+def operand_at(slot: u64, what: u64) -> u64:
+    """A decoded operand: `what` has its offset in the slot from bit 32 on, its bytes from 40, from 48 if it is signed."""
+    size = what >> 40 & 15
+    value = read_host(u64(slot + (what >> 32 & 255)), u64(size))
+    if what >> 48 & 1 != 0 and size < 8:
+        unused = (64 - 8 * size) & 63
+        return u64(s64(u64(value << unused)) >> unused)
+    return value
+
+
+def register_place(patch: u64, slot: u64, what: u64) -> u64:
+    """A register's offset in the state; the addend is its file's."""
+    number = operand_at(slot, what)
+    if number == host_load(patch + ZERO, 8):
+        number = host_load(patch + SPARE, 8)
+    return u64(8 * number)
+
+
+@function
+def note_leaving(s: State, place: u64, way: u64, slot: u64, offset: u64, done: u64, target: u64) -> None:
+    """Remember a place that jumps to a way out; `write_ways_out` comes back to it."""
+    entry = u64(s.leaving + s.leaving_count * LEAVING)
+    host_store(entry, 8, place)
+    host_store(entry + 8, 8, way)
+    host_store(entry + 16, 8, slot)
+    host_store(entry + 24, 8, offset)
+    host_store(entry + 32, 8, done)
+    host_store(entry + 40, 8, target)
+    s.leaving_count += 1
+
+
+@function
+def patched(s: State, patch: u64, what: u64, slot: u64, offset: u64, done: u64, target: u64) -> u64:
+    """What goes into a place, before its addend, where it does not depend on where the code lies."""
+    source = what >> 24 & 255
+    match source:
+        case 1:
+            return operand_at(slot, what)
+        case 2:
+            return register_place(patch, slot, what)
+        case 3:
+            return u64(offset - s.stitch_entry)
+        case 4:
+            return done
+        case 5:
+            return u64(done + 1)
+        case 6:
+            return u64(target - s.stitch_entry)
+        case 7:
+            return u64((target >> UNIT_SHIFT) * SLOT)
+        case 8:
+            return u64(slots_bytes() + SENTINELS * SLOT + WORDS + (target >> UNIT_SHIFT) * COUNTER)
+        case 9:
+            return host_load(slot, 8)
+        case _:
+            return 0
+
+
+@function
+def copy_stencil(s: State, stencil: u64, slot: u64, offset: u64, done: u64, target: u64) -> None:
+    """Copy a stencil to the end of the block and patch it; `target`: page offset that its way out goes to."""
+    start = u64(s.stitch_next)
+    code = host_load(stencil + CODE, 8)
+    size = host_load(stencil + CODE_SIZE, 8)
+    for i in range(u64(size + 7) >> 3):
+        host_store(u64(start + s.stitch_writable + 8 * i), 8, host_load(u64(code + 8 * i), 8))
+    s.stitch_next = u64(start + size)
+    patches = host_load(stencil + PATCHES, 8)
+    for i in range(host_load(stencil + PATCH_COUNT, 8)):
+        patch = u64(patches + i * PATCH)
+        what = host_load(patch + WHAT, 8)
+        place = u64(start + (what & 0xFFFF))
+        source = what >> 24 & 255
+        value = host_load(patch + ADDEND, 8)
+        if source >= TO_TAKEN:
+            note_leaving(s, place, source, slot, offset, done, target)
+        elif source == TO_NEXT:
+            value = u64(value + s.stitch_next)
+        else:
+            value = u64(value + patched(s, patch, what, slot, offset, done, target))
+        if what >> 56 != 0:
+            value = u64(value - place)
+        write_host(u64(place + s.stitch_writable), what >> 16 & 15, value)
+
+
+@function
+def write_way_out(s: State, way: u64, slot: u64, offset: u64, done: u64, target: u64) -> None:
+    """Copy one way out of the block: to the instruction's handler, or behind it to the target of its jump."""
+    if way == TO_BAIL:
+        copy_stencil(s, u64(s.stencil_parts + STENCIL), slot, offset, done, offset)
+    elif target < 4096:
+        copy_stencil(s, u64(s.stencil_parts + 2 * STENCIL), slot, offset, u64(done + 1), target)
+    else:
+        copy_stencil(s, u64(s.stencil_parts + 3 * STENCIL), slot, offset, u64(done + 1), target)
+
+
+@function
+def write_ways_out(s: State) -> None:
+    """Copy the ways out and have the places that leave jump there."""
+    before = 0
+    there = 0
+    for i in range(s.leaving_count):
+        entry = u64(s.leaving + i * LEAVING)
+        place = host_load(entry, 8)
+        way = host_load(entry + 8, 8)
+        done = host_load(entry + 32, 8)
+        if u64(way << 32 | done) != u64(before) or i == 0:
+            there = u64(s.stitch_next)
+            before = u64(way << 32 | done)
+            slot = host_load(entry + 16, 8)
+            offset = host_load(entry + 24, 8)
+            write_way_out(s, way, slot, offset, done, host_load(entry + 40, 8))
+        write_host(u64(place + s.stitch_writable), 4, u64(there - place - 4))
+
+
+def jump_target(stencil: u64, slot: u64, offset: u64) -> u64:
+    """Page offset that an instruction's jump goes to; any beyond the page is far away."""
+    what = host_load(stencil + JUMP, 8)
+    operand = operand_at(slot, what) if what != 0 else 0
+    return u64(offset + operand + host_load(stencil + JUMP_ADDEND, 8))
+
+
+def hold(page: u64, offset: u64, stencil: u64) -> None:
+    """Say on the page that a block holds an instruction."""
+    for i in range(host_load(stencil + LENGTH, 8) >> UNIT_SHIFT):
+        host_store(u64(translated_map(page) + (offset >> UNIT_SHIFT) + i), 1, 1)
+
+
+@function
+def stitch(s: State, page: u64, entry: u64) -> u64:
+    """Make the block that begins at a page offset and install it; gives its number of instructions."""
+    if u64(s.stitch_end - s.stitch_next) < LARGEST_BLOCK:
+        s.stitch_full = 1
+        return 0
+    start = u64(s.stitch_next)
+    s.stitch_entry = entry
+    s.leaving_count = 0
+    copy_stencil(s, s.stencil_parts, slot_at(page, entry), entry, 0, entry)
+    offset = entry
+    done = 0
+    going_on = 1
+    for _ in range(LONGEST_BLOCK):
+        at = u64(offset)
+        before = u64(done)
+        slot = slot_at(page, at)
+        stencil = find_stencil(s, host_load(slot, 8)) if at < 4096 else 0
+        if stencil == 0 or host_load(stencil + ENDING, 8) == NONE:
+            break
+        target = jump_target(stencil, slot, at)
+        copy_stencil(s, stencil, slot, at, before, target)
+        hold(page, at, stencil)
+        done = u64(before + 1)
+        ending = host_load(stencil + ENDING, 8)
+        if ending == LEAVES:
+            going_on = 0
+            break
+        if ending == ENDS_TAKEN and (target >= 4096 or target <= at):
+            write_way_out(s, TO_TAKEN, slot, at, before, target)
+            going_on = 0
+            break
+        offset = target if ending == ENDS_TAKEN else u64(at + host_load(stencil + LENGTH, 8))
+    length = u64(done)
+    if length == 0:
+        s.stitch_next = start
+        return 0
+    if u64(going_on) != 0:
+        write_way_out(s, TO_TAKEN, slot_at(page, u64(offset)), u64(offset), u64(length - 1), u64(offset))
+    write_ways_out(s)
+    s.stitch_next = u64(s.stitch_next + 15) & ~15
+    host_store(slot_at(page, entry), 8, start)
+    s.stitched_blocks += 1
+    s.stitched_instructions = u64(s.stitched_instructions + length)
+    return length
+
+
+@function
+def heated(s: State, address: u64, page: u64) -> u64:
+    """A place was jumped to so often: stitch it, or leave so that it is translated; gives the slot to run, 0 to leave."""
+    offset = address & 0xFFF
+    slot = slot_at(page, offset)
+    if page == s.lonely_page:
+        return slot
+    if s.stencil_count != 0 and s.breakpoint_count == 0:
+        warm(s, page, offset)
+    if host_load(u64(page_words(page) + WORDS + (offset >> UNIT_SHIFT) * COUNTER), 2) == s.hot or s.stitch_full != 0:
+        s.code_page = page
+        s.exit_reason = Exit.SERVICE
+        return 0
+    return slot
+
+
+def warm(s: State, page: u64, offset: u64) -> None:
+    """Stitch the block at a place; where the instruction there has no stencil, the one behind it."""
+    stencil = find_stencil(s, host_load(slot_at(page, offset), 8))
+    if stencil != 0 and stitch(s, page, offset) == 0:
+        behind = u64(offset + host_load(stencil + LENGTH, 8))
+        if behind < 4096:
+            stitch(s, page, behind)
