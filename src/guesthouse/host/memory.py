@@ -51,7 +51,7 @@ class Mapping:
 
 
 class CodeMapping:
-    """`size` bytes mapped twice: written at `view` (address `writable`), executed at `address`; never both in one place."""
+    """`size` bytes mapped twice: written at `view` (at `writable`), executed at `address`; never both in one place."""
 
     def __init__(self, size: int) -> None:
         self.size = size

@@ -54,7 +54,7 @@ def _build(module: str) -> NativePart:
     started = time.monotonic()
     native = NativeCode(module, code_folder())
     try:
-        size = len(native.runtime()) + len(native.stencils()["image"])
+        size = len(native.runtime()) + len(native.stencils().image)
         return NativePart(module, size, time.monotonic() - started, native.cache.problem)
     finally:
         native.close()

@@ -19,7 +19,7 @@ from guesthouse.host.cache import AuthenticatedCache
 from guesthouse.host.child import LENGTH, end_with_input
 from guesthouse.virtual.engine.compiler import Compiler
 from guesthouse.virtual.engine.interpreter import build_runtime
-from guesthouse.virtual.engine.stencils import StencilBuilder
+from guesthouse.virtual.engine.stencil_builder import StencilBuilder
 from guesthouse.virtual.engine.translator import QUICK, Translator
 from guesthouse.virtual.engine.values import Refused
 from guesthouse.virtual.spec.description import Isa

@@ -23,7 +23,13 @@ from guesthouse.virtual.memory import code, code_page, shadow
 from guesthouse.virtual.spec.description import Instruction, Isa
 from guesthouse.virtual.spec.layout import Field, RegisterFile, StateLayout
 
-ENGINE_FIELDS: tuple[Field | RegisterFile, ...] = (*shadow.FIELDS, *code_page.FIELDS, *code.FIELDS, *control.FIELDS, *stitching.FIELDS)
+ENGINE_FIELDS: tuple[Field | RegisterFile, ...] = (
+    *shadow.FIELDS,
+    *code_page.FIELDS,
+    *code.FIELDS,
+    *control.FIELDS,
+    *stitching.FIELDS,
+)
 
 
 def engine_layout(isa: Isa) -> StateLayout:

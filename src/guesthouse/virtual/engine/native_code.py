@@ -17,6 +17,7 @@ import msgspec
 from guesthouse.errors import UserError
 from guesthouse.host.cache import AuthenticatedCache, processor_identity
 from guesthouse.host.child import Child
+from guesthouse.virtual.engine.stencils import Stencils
 
 VIRTUAL = Path(__file__).resolve().parent.parent
 DECIDING = ("spec", "isa", "engine", "memory")
@@ -81,14 +82,13 @@ class NativeCode:
         process.send({"kind": "runtime"})
         return bytes(self._answer(self._received())["object"])
 
-    def stencils(self) -> dict[str, Any]:
-        """The stencils of the instruction set, as `stencils.StencilBuilder.read` gives them."""
+    def stencils(self) -> Stencils:
+        """The stencils of the instruction set."""
         known = self.cache.get(f"{self.digest}.stencils")
         if known is None:
             self._process().send({"kind": "stencils"})
             known = bytes(self._answer(self._received())["stencils"])
-        found: dict[str, Any] = msgspec.msgpack.decode(known)
-        return found
+        return msgspec.msgpack.decode(known, type=Stencils)
 
     # --- regions, made while the guest runs on ------------------------------------------------------------------------
 

@@ -86,7 +86,7 @@ class StencilTarget(MachineTarget):
         if way == BAIL and self._wrote:
             raise Refused("may leave after state was written")
         self.leaves.add(way)
-        self.text.emit(f'{TAIL} {self.module.handler(way)}(ptr %s, ptr %slot, i64 %pc, i64 %remaining, ptr %page)')
+        self.text.emit(f"{TAIL} {self.module.handler(way)}(ptr %s, ptr %slot, i64 %pc, i64 %remaining, ptr %page)")
         self.text.end("ret void")
 
     def leave_by_trap(self) -> None:
@@ -158,7 +158,9 @@ class StencilTarget(MachineTarget):
             after = self.hole("at.after", 0, 1 << 12)
             leave_block(self, after)
             self.leaves.add("far")
-            jump(self.text, self.module.handler("far"), pc=where.ir, left=self.text.value(f"sub i64 %remaining, {after}"))
+            jump(
+                self.text, self.module.handler("far"), pc=where.ir, left=self.text.value(f"sub i64 %remaining, {after}")
+            )
         return None
 
 

@@ -1,48 +1,21 @@
-"""Stencils of an instruction set: made in the compile process, read in the one that runs guests.
+"""Stencils of an instruction set, as the compile process hands them over and as `stitching` reads them.
 
-A hole in a stencil is a symbol whose name says what goes there (`FIXED`, and `operand.NAME`, `read.NAME.FILE`,
-`write.NAME.FILE` for operands and the registers they number), so LLVM's relocations are the list of patches.
 Source of the technique: Xu and Kjolstad, "Copy-and-Patch Compilation", OOPSLA 2021.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
-from guesthouse.virtual.engine import objects, stitching
-from guesthouse.virtual.engine.convention import handler_header, jump
-from guesthouse.virtual.engine.decoder import handler_symbol, stored_operands
-from guesthouse.virtual.engine.interpreter import engine_layout
-from guesthouse.virtual.engine.ir import FunctionText
-from guesthouse.virtual.engine.lowering import Lowering
-from guesthouse.virtual.engine.module import Module, alias
-from guesthouse.virtual.engine.runtime import Runtime
-from guesthouse.virtual.engine.stencil_target import BAIL, NEXT, TAKEN, StencilTarget, leave_block
-from guesthouse.virtual.engine.values import U64, Refused, Value
-from guesthouse.virtual.spec.description import Instruction, Isa
-from guesthouse.virtual.spec.layout import RegisterFile
+import msgspec
 
-# The stencils that are no instruction's, in the order of the table: a block's begin, and its ways out.
-ENTER, TO_HANDLER, NEAR, FAR = "block.enter", "block.handler", "block.near", "block.far"
-PARTS = (ENTER, TO_HANDLER, NEAR, FAR)
+from guesthouse.virtual.engine import stitching
 
-FIXED = {
-    **{"at.pc": stitching.AT, "at.done": stitching.DONE, "at.after": stitching.AFTER},
-    **{"to.pc": stitching.TARGET, "to.slot": stitching.SLOT_PLACE, "to.counter": stitching.COUNTER_PLACE},
-    **{"to.handler": stitching.HANDLER, NEXT: stitching.TO_NEXT, TAKEN: stitching.TO_TAKEN, BAIL: stitching.TO_BAIL},
-}
-WHOLE = ' "no-jump-tables"="true"'  # a table of places in the stencil would not move with its copies
-WIDTHS = {objects.R_64: 8, objects.R_32: 4, objects.R_32S: 4, objects.R_PC32: 4, objects.R_PLT32: 4}
-RELATIVE = (objects.R_PC32, objects.R_PLT32)
-
-JUMP, CONDITIONAL = b"\xe9", 0x0F  # x86-64: JMP rel32; the first byte of Jcc rel32, whose second's lowest bit inverts it
+RECORD, PATCH = struct.Struct("<8Qq8x"), struct.Struct("<QqQQ")  # as `stitching` lays them out
 
 
-@dataclass(frozen=True)
-class Patch:
+class Patch(msgspec.Struct, frozen=True, array_like=True):
     """One patch: see `stitching.PATCH`. `symbol`: added to it when the stencils are read, "" for nothing."""
 
     what: int
@@ -52,8 +25,7 @@ class Patch:
     spare: int = 0
 
 
-@dataclass(frozen=True)
-class Stencil:
+class Stencil(msgspec.Struct, frozen=True, array_like=True):
     """One stencil: see `stitching.STENCIL`; its code lies at `offset` in the image."""
 
     name: str
@@ -66,208 +38,30 @@ class Stencil:
     patches: tuple[Patch, ...] = ()
 
 
-# --- making them ------------------------------------------------------------------------------------------------------
+class Stencils(msgspec.Struct, frozen=True, array_like=True):
+    """All of an instruction set's: the image that holds their code, a block's own parts, one for each instruction."""
+
+    image: bytes
+    parts: tuple[Stencil, ...]
+    instructions: tuple[Stencil, ...]
 
 
-class StencilBuilder:
-    """Writes one instruction set's stencils as IR, and reads what LLVM made of it."""
-
-    def __init__(self, isa: Isa) -> None:
-        self.isa = isa
-        self.runtime = Runtime(isa)
-        self.layout = engine_layout(isa)
-        self._made: dict[str, Value | None] = {}  # where its jump goes, by handler
-
-    def text(self) -> str:
-        """The module of all stencils; what can have none is left out."""
-        module = Module(self.layout)
-        for instruction in self.isa.instructions:
-            try:
-                self._build(module, instruction)
-            except Refused:
-                continue
-        for name, build in zip(PARTS, (_enter, _to_handler, _near, _far), strict=True):
-            text = FunctionText(handler_header(name) + WHOLE)
-            build(StencilTarget(module, text, self.runtime, self.isa.instructions[0]))
-            module.add(name, text)
-        return module.text()
-
-    def _build(self, module: Module, instruction: Instruction) -> None:
-        text = FunctionText(handler_header(handler_symbol(instruction)) + WHOLE)
-        target = StencilTarget(module, text, self.runtime, instruction)
-        lowering = Lowering(self.runtime.sources, target)
-        at = target.hole("at.pc", -4096, 4096)
-        following = text.value(f"add i64 %pc, {at}")
-        following = text.value(f"add i64 {following}, {target.length}")
-        lowering.path.next_pc = Value(following, 0, 2 * U64, pc_offset=target.length)
-        lowering.inline(instruction.semantics, target.operand_values())
-        taken = target.finish(lowering.path) if text.block is not None else None
-        if target.leaves - {BAIL}:
-            self._made[handler_symbol(instruction)] = taken
-            module.add(handler_symbol(instruction), text)
-
-    def read(self, data: bytes) -> dict[str, Any]:
-        """From the compiled module: its image, and the stencils as plain data (see `read_stencils`)."""
-        item = objects.read_object(data)
-        image = bytearray(item.image)
-        spans = [(start, start + item.sizes[name]) for name, start in item.symbols.items()]
-        if any(not any(a <= r.offset < b for a, b in spans) for r in item.relocations):
-            raise ValueError("the stencils' constants hold addresses")
-        stencils = [self._part(item, image, name) for name in PARTS]
-        for instruction in self.isa.instructions:
-            stencils.append(self._stencil(item, image, instruction))
-        return {"image": bytes(image), "stencils": [_plain(stencil) for stencil in stencils]}
-
-    def _part(self, item: objects.NativeObject, image: bytearray, name: str) -> Stencil:
-        size, relocations = _cut(item, image, name, NEXT)
-        patches = tuple(self._patch(item, name, None, relocation) for relocation in relocations)
-        return Stencil(name, item.symbols[name], size, ending=stitching.LEAVES, patches=patches)
-
-    def _stencil(self, item: objects.NativeObject, image: bytearray, instruction: Instruction) -> Stencil:
-        name, length = handler_symbol(instruction), instruction.pattern.length
-        if name not in item.symbols:
-            return Stencil(name, length=length)
-        start, whole = item.symbols[name], item.sizes[name]
-        leaves = {r.symbol for r in item.relocations if start <= r.offset < start + whole}
-        if not leaves & {NEXT, TAKEN, "far"}:
-            return Stencil(name, length=length)  # all is left to the handler
-        taken = self._made[name]
-        ending = stitching.GOES_ON if NEXT in leaves else stitching.LEAVES
-        size, relocations = _cut(item, image, name, NEXT if ending == stitching.GOES_ON else TAKEN)
-        if ending == stitching.LEAVES and size < whole:
-            ending = stitching.ENDS_TAKEN
-        jump_operand, addend = 0, 0
-        if taken is not None:
-            assert taken.pc_offset is not None
-            jump_operand, addend = _operand_place(instruction, taken.operand) if taken.operand else 0, taken.pc_offset
-        patches = tuple(self._patch(item, name, instruction, relocation) for relocation in relocations)
-        return Stencil(name, start, size, length, ending, jump_operand, addend, patches)
-
-    def _patch(
-        self, item: objects.NativeObject, name: str, instruction: Instruction | None, found: objects.Relocation
-    ) -> Patch:
-        relative = found.kind in RELATIVE
-        what = found.offset - item.symbols[name] | WIDTHS[found.kind] << 16 | relative << 56
-        kind, *rest = found.symbol.split(".")
-        if found.symbol in FIXED:
-            return Patch(what | FIXED[found.symbol] << 24, "", found.addend)
-        if kind == "operand" and instruction:
-            return Patch(what | stitching.OPERAND << 24 | _operand_place(instruction, rest[0]), "", found.addend)
-        if kind in ("read", "write") and instruction:
-            file = self.layout.fields[rest[1]]
-            assert isinstance(file, RegisterFile)
-            spare = kind == "write" and file.zero is not None
-            zero = file.zero if spare and file.zero is not None else stitching.NO_ZERO
-            what |= stitching.REGISTER << 24 | _operand_place(instruction, rest[0])
-            return Patch(what, "", found.addend + self.layout.offset(file.name), zero, file.count)
-        return Patch(what | stitching.CONSTANT << 24, found.symbol, found.addend + found.base)
-
-
-def _operand_place(instruction: Instruction, name: str) -> int:
-    """Where a decoded operand is found, as `stitching.operand_at` reads it."""
-    stored = next(stored for stored in stored_operands(instruction) if stored.operand.name == name)
-    return stored.offset << 32 | stored.size << 40 | stored.operand.signed << 48
-
-
-def _cut(
-    item: objects.NativeObject, image: bytearray, name: str, falls_to: str
-) -> tuple[int, list[objects.Relocation]]:
-    """A stencil's bytes without a last jump to `falls_to`, which what follows stands in for, and its relocations."""
-    start, size = item.symbols[name], item.sizes[name]
-    found = sorted((r for r in item.relocations if start <= r.offset < start + size), key=lambda r: r.offset)
-    jumps = [r for r in found[-2:] if r.kind in RELATIVE]
-    if not jumps or jumps[-1].offset + 4 != start + size or image[jumps[-1].offset - 1 : jumps[-1].offset] != JUMP:
-        return size, found
-    last = jumps[-1]
-    if last.symbol == falls_to:
-        return size - 5, found[:-1]
-    before = jumps[0]
-    if len(jumps) == 2 and before.symbol == falls_to and before.offset + 5 == last.offset:
-        if image[before.offset - 2] == CONDITIONAL:
-            image[before.offset - 1] ^= 1
-            swapped = objects.Relocation(before.offset, before.kind, last.symbol, last.base, last.addend)
-            return size - 5, [*found[:-2], swapped]
-    return size, found
-
-
-def _enter(target: StencilTarget) -> None:
-    text = target.text
-    enough = text.value(f"icmp sgt i64 %remaining, {target.read_field('slack').ir}")
-    begin, short = text.fresh("begin"), text.fresh("short")
-    text.branch(enough, begin, short, likely=True)
-    text.begin(begin)
-    target.leave(NEXT)
-    text.begin(short)
-    target.leave(BAIL)
-
-
-def _after_block(target: StencilTarget, pc: str) -> tuple[str, str]:
-    """pc and instructions left where a block is left, its instructions counted."""
-    text, done = target.text, target.hole("at.done", 0, 1 << 12)
-    leave_block(target, done)
-    at = text.value(f"add i64 %pc, {target.hole(pc, -(1 << 31), (1 << 31) - 1)}")
-    return at, text.value(f"sub i64 %remaining, {done}")
-
-
-def _to_handler(target: StencilTarget) -> None:
-    pc, left = _after_block(target, "at.pc")
-    slot = target.text.value(f"getelementptr i8, ptr %page, i64 {target.hole('to.slot', 0, 1 << 20)}")
-    jump(target.text, target.module.handler("to.handler"), slot, pc, left)
-
-
-def _near(target: StencilTarget) -> None:
-    """As `HandlerTarget.arrive`, with everything about the place known."""
-    text = target.text
-    pc, left = _after_block(target, "to.pc")
-    counter = text.value(f"getelementptr i8, ptr %page, i64 {target.hole('to.counter', 0, 1 << 20)}")
-    count = text.value(f"load i16, ptr {counter}{alias('slots')}")
-    count = text.value(f"add i16 {count}, 1")
-    text.emit(f"store i16 {count}, ptr {counter}{alias('slots')}")
-    wide = text.value(f"zext i16 {count} to i64")
-    round_number = text.value(f"and i64 {wide}, {target.read_field('heat_mask').ir}")
-    hot, cool, spent, more = (text.fresh(stem) for stem in ("hot", "cool", "spent", "more"))
-    text.branch(text.value(f"icmp eq i64 {round_number}, 0"), hot, cool, likely=False)
-    with text.cold(hot):
-        jump(text, target.module.handler("hot"), pc=pc, left=left)
-    text.begin(cool)
-    text.branch(text.value(f"icmp sle i64 {left}, 0"), spent, more, likely=False)
-    with text.cold(spent):
-        jump(text, target.module.handler("resume"), pc=pc, left=left)
-    text.begin(more)
-    slot = text.value(f"getelementptr i8, ptr %page, i64 {target.hole('to.slot', 0, 1 << 20)}")
-    jump(text, text.value(f"load ptr, ptr {slot}{alias('slots')}"), slot, pc, left)
-
-
-def _far(target: StencilTarget) -> None:
-    pc, left = _after_block(target, "to.pc")
-    jump(target.text, target.module.handler("far"), pc=pc, left=left)
-
-
-# --- reading them -----------------------------------------------------------------------------------------------------
-
-
-def _plain(stencil: Stencil) -> list[Any]:
-    """A stencil as msgpack takes it."""
-    patches = [[p.what, p.symbol, p.addend, p.zero, p.spare] for p in stencil.patches]
-    fields = stencil
-    return [fields.name, fields.offset, fields.size, fields.length, fields.ending, fields.jump, fields.jump_addend, patches]
-
-
-def table(stencils: Iterable[list[Any]], image: int, symbols: dict[str, int], where: int) -> bytes:
+def table(stencils: Stencils, image: int, symbols: Mapping[str, int], where: int) -> bytes:
     """The table that `stitching` reads, to be put at host address `where`; the image lies at `image`.
 
     First the block's own parts, then the instructions' stencils sorted by handler, then all patches.
     """
-    known = list(stencils)
-    parts, rest = known[: len(PARTS)], sorted(known[len(PARTS) :], key=lambda fields: symbols[fields[0]])
-    records, patches = [], []
-    for name, offset, size, length, ending, jump_operand, jump_addend, found in [*parts, *rest]:
+    known = [*stencils.parts, *sorted(stencils.instructions, key=lambda stencil: symbols[stencil.name])]
+    records: list[bytes] = []
+    patches: list[bytes] = []
+    for stencil in known:
         at = where + len(known) * stitching.STENCIL + len(patches) * stitching.PATCH
-        fields = (symbols.get(name, 0), image + offset, size, at, len(found), length, ending, jump_operand, jump_addend, 0)
-        records.append(struct.pack("<8Qq1Q", *fields))
-        for what, symbol, addend, zero, spare in found:
-            base = 0
-            if what >> 24 & 255 == stitching.CONSTANT:
-                base = symbols[symbol] if symbol else image
-            patches.append(struct.pack("<QqQQ", what, addend + base, zero, spare))
+        code = (image + stencil.offset, stencil.size, at, len(stencil.patches))
+        goes = (stencil.length, stencil.ending, stencil.jump, stencil.jump_addend)
+        records.append(RECORD.pack(symbols.get(stencil.name, 0), *code, *goes))
+        for patch in stencil.patches:
+            addend = patch.addend
+            if patch.what >> 24 & 255 == stitching.CONSTANT:
+                addend += symbols[patch.symbol] if patch.symbol else image
+            patches.append(PATCH.pack(patch.what, addend, patch.zero, patch.spare))
     return b"".join(records + patches)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 from guesthouse.host.memory import Mapping
 from guesthouse.virtual.engine.objects import Arena
-from guesthouse.virtual.engine.stencils import PARTS, table
+from guesthouse.virtual.engine.stencils import Stencils, table
 from guesthouse.virtual.engine.stitching import LEAVING, MOST_LEAVING, PATCH, STENCIL
 from guesthouse.virtual.spec.state import ProcessorState
 
@@ -17,19 +16,18 @@ ROOM = 32 << 20  # bytes of blocks: about a million instructions
 class Stitcher:
     """Stencils of one engine, and the room that blocks are copied to."""
 
-    def __init__(self, state: ProcessorState, arena: Arena, stencils: dict[str, Any]) -> None:
-        """`stencils`: as `stencils.StencilBuilder.read` gives them."""
+    def __init__(self, state: ProcessorState, arena: Arena, stencils: Stencils) -> None:
         self._state = state
         self._room = arena.reserve(ROOM)
-        found = stencils["stencils"]
-        image = arena.put(stencils["image"])
-        size = len(found) * STENCIL + sum(len(fields[-1]) for fields in found) * PATCH
+        found = [*stencils.parts, *stencils.instructions]
+        image = arena.put(stencils.image)
+        size = len(found) * STENCIL + sum(len(stencil.patches) for stencil in found) * PATCH
         self._tables = Mapping(size + MOST_LEAVING * LEAVING, "stencils")
         where = self._tables.address
-        ctypes.memmove(where, table(found, image, arena.symbols, where), size)
+        ctypes.memmove(where, table(stencils, image, arena.symbols, where), size)
         state.stencil_parts = where
-        state.stencils = where + len(PARTS) * STENCIL
-        state.stencil_count = len(found) - len(PARTS)
+        state.stencils = where + len(stencils.parts) * STENCIL
+        state.stencil_count = len(stencils.instructions)
         state.leaving = where + size
         state.stitch_writable = arena.mapping.writable - arena.mapping.address
         self.empty()

@@ -1,8 +1,8 @@
-"""The cheap tier: blocks of warm code, copied together from stencils and patched. Runs natively, in the language itself.
+"""The cheap tier: blocks of warm code, copied together from stencils and patched. Runs natively, being in the language.
 
 A block begins where a jump arrives often. Its instructions' stencils lie one behind the other; it goes on behind
-branches that are not taken and along jumps within the page, and ends where an instruction has no stencil. Behind them lie
-its ways out: for each jump out of the block, and for each place where an instruction is left to its handler.
+branches that are not taken and along jumps within the page, and ends where an instruction has no stencil. Behind them
+lie its ways out: one for each jump out of the block, and for each place where an instruction is left to its handler.
 It is installed like a region: the first instruction's slot holds the block.
 """
 
@@ -39,8 +39,8 @@ NO_ZERO = (1 << 64) - 1
 CONSTANT, OPERAND, REGISTER, AT, DONE, AFTER, TARGET, SLOT_PLACE, COUNTER_PLACE = range(9)
 HANDLER, TO_NEXT, TO_TAKEN, TO_BAIL = range(9, 13)
 
-# A place that jumps to a way out: its address, which way, the slot and page offset of its instruction, instructions done
-# before that, the jump's target.
+# A place that jumps to a way out: its address, which way, the slot and page offset of its instruction, how many were
+# done before that, the jump's target.
 LEAVING = 48
 LONGEST_BLOCK = 64  # instructions; far below `control.LONGEST_PATH`
 MOST_LEAVING = 4 * LONGEST_BLOCK
@@ -91,7 +91,7 @@ def slot_at(page: u64, offset: u64) -> u64:
 
 
 def operand_at(slot: u64, what: u64) -> u64:
-    """A decoded operand: `what` has its offset in the slot from bit 32 on, its bytes from 40, from 48 if it is signed."""
+    """A decoded operand: `what` has its offset in the slot from bit 32 on, its bytes from 40, its sign at 48."""
     size = what >> 40 & 15
     value = read_host(u64(slot + (what >> 32 & 255)), u64(size))
     if what >> 48 & 1 != 0 and size < 8:
@@ -267,7 +267,7 @@ def stitch(s: State, page: u64, entry: u64) -> u64:
 
 @function
 def heated(s: State, address: u64, page: u64) -> u64:
-    """A place was jumped to so often: stitch it, or leave so that it is translated; gives the slot to run, 0 to leave."""
+    """A place was jumped to often: stitch it, or leave so that it is translated; gives the slot to run, 0 to leave."""
     offset = address & 0xFFF
     slot = slot_at(page, offset)
     if page == s.lonely_page:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from guesthouse.virtual.engine.native import NativeEngine
 
 PAGE = 4096
-OFTEN = 3  # reports that a place is hot until a region is worth what it costs to make
+OFTEN = 12  # reports that a place is hot until a region is worth what it costs to make
 LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for the compile process to read
 
 

@@ -1,0 +1,118 @@
+"""Stencils and the blocks stitched from them: what has one, what a block holds, room that runs out."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from guesthouse.virtual.engine import stitching
+from guesthouse.virtual.engine.compiler import Compiler
+from guesthouse.virtual.engine.stencil_builder import StencilBuilder
+from guesthouse.virtual.engine.stencils import Stencil, Stencils
+from guesthouse.virtual.spec.exits import Exit
+from tests.every_tier.engines import RISCV64, TOY, Rig, isa_of
+
+BASE = 0x8000_0000
+ISA = isa_of(RISCV64)
+
+
+def word(name: str, **operands: int) -> bytes:
+    pattern = ISA.by_name[name].pattern
+    return pattern.encode(operands).to_bytes(pattern.length, "little")
+
+
+def addi(rd: int, rs1: int, imm: int) -> bytes:
+    return word("addi", rd=rd, rs1=rs1, imm=imm)
+
+
+def jump(offset: int) -> bytes:
+    return word("jal", rd=0, offset=offset)
+
+
+HALT = word("wfi")
+
+
+@functools.cache
+def stencils(module: str) -> Stencils:
+    builder = StencilBuilder(isa_of(module))
+    return builder.read(Compiler().compile(builder.text()))
+
+
+def stencil(name: str) -> Stencil:
+    return next(s for s in stencils(RISCV64).instructions if s.name == f"handler.{name}")
+
+
+def ran(rig: Rig, code: bytes, budget: int = 1000) -> Exit:
+    """Run code at the beginning of RAM until WFI."""
+    rig.engine.forget()
+    rig.ram[: len(code)] = code
+    rig.state.pc = BASE
+    reason = rig.engine.run(budget)
+    assert isinstance(reason, Exit)
+    return reason
+
+
+@pytest.mark.parametrize("module", (RISCV64, TOY))
+def test_every_patch_lies_in_its_stencil(module: str) -> None:
+    found = stencils(module)
+    assert len(found.instructions) == len(isa_of(module).instructions)
+    for each in (*found.parts, *found.instructions):
+        assert each.offset + each.size <= len(found.image)
+        for patch in each.patches:
+            assert (patch.what & 0xFFFF) + (patch.what >> 16 & 15) <= each.size
+            assert (patch.what >> 24 & 255 == stitching.CONSTANT) or not patch.symbol
+
+
+def test_what_is_slow_has_no_stencil_and_what_is_common_has_one() -> None:
+    assert {stencil(name).ending for name in ("ecall", "csrrw", "wfi", "mret", "fence_i")} == {stitching.NONE}
+    assert {stencil(name).ending for name in ("addi", "ld", "sd", "beq", "amoadd_w", "fadd_d")} == {stitching.GOES_ON}
+    assert (stencil("jal").ending, stencil("jalr").ending) == (stitching.ENDS_TAKEN, stitching.LEAVES)
+    assert stencil("c_nop").size == 0
+
+
+def test_a_block_goes_on_along_a_jump_and_behind_a_branch_not_taken() -> None:
+    rig = Rig("stitcher", RISCV64, BASE, 1 << 16)
+    body = addi(5, 0, 7) + word("beq", rs1=5, rs2=0, offset=64) + jump(8) + HALT + addi(6, 5, 1) + HALT
+    assert ran(rig, jump(4) + body) == Exit.WAIT
+    before = rig.state.stitched_instructions
+    rig.state.pc = BASE
+    assert rig.engine.run(1000) == Exit.WAIT  # decoded by now: stitched whole
+    assert rig.state.stitched_instructions - before >= 4
+    assert (rig.state.x[5], rig.state.x[6]) == (7, 8)
+    rig.close()
+
+
+def test_a_block_stops_exactly_where_the_budget_ends() -> None:
+    rig = Rig("stitcher", RISCV64, BASE, 1 << 16)
+    loop = b"".join(addi(10, 10, 1) for _ in range(20))
+    code = loop + jump(-len(loop))
+    for budget in range(400, 450):
+        rig.state.x[10] = 0
+        rig.state.instructions = 0
+        assert ran(rig, code, budget) == Exit.BUDGET
+        assert rig.state.x[10] == budget - budget // 21
+    assert rig.state.stitched_steps > 0
+    rig.close()
+
+
+def test_full_room_is_emptied_and_the_guest_runs_on() -> None:
+    rig = Rig("stitcher", RISCV64, BASE, 1 << 16)
+    code = addi(10, 10, 1) + word("bne", rs1=10, rs2=11, offset=-4) + HALT
+    rig.state.x[11] = 1000
+    rig.state.stitch_end = rig.state.stitch_next
+    assert ran(rig, code, 10_000) == Exit.WAIT
+    assert rig.state.x[10] == 1000
+    assert rig.state.stitch_full == 0
+    assert rig.state.stitched_blocks > 0
+    rig.close()
+
+
+def test_nothing_is_stitched_while_there_are_breakpoints() -> None:
+    rig = Rig("stitcher", RISCV64, BASE, 1 << 16)
+    code = addi(10, 10, 1) + word("bne", rs1=10, rs2=11, offset=-4) + HALT
+    rig.state.x[11] = 100
+    rig.engine.set_breakpoints([BASE + 8])
+    assert ran(rig, code, 10_000) == Exit.BREAKPOINT
+    assert (rig.state.pc, rig.state.x[10], rig.state.stitched_blocks) == (BASE + 8, 100, 0)
+    rig.close()
