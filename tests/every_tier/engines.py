@@ -143,4 +143,4 @@ def memory_difference(expected: memoryview, found: memoryview, base: int) -> str
     """The first bytes of RAM that differ, in words."""
     a, b = bytes(expected), bytes(found)
     places = [i for i in range(0, len(a), 8) if a[i : i + 8] != b[i : i + 8]]
-    return "; ".join(f"{base + i:#x}: {a[i:i+8].hex()} expected, {b[i:i+8].hex()} found" for i in places[:8])
+    return "; ".join(f"{base + i:#x}: {a[i : i + 8].hex()} expected, {b[i : i + 8].hex()} found" for i in places[:8])

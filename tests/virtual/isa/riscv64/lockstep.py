@@ -65,7 +65,6 @@ class Memory(Environment):
         old = self.memory.get(physical & ~7, 0)
         self.memory[physical & ~7] = old & ~(mask << shift) | (value & mask) << shift
 
-
     def touch(self, address: int, kind: int, size: int) -> None:
         translate(self.hart, address, size, kind, data_context(self.hart))
 
