@@ -8,6 +8,7 @@ work (`compile_worker`).
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -24,6 +25,7 @@ from guesthouse.host.loop import Loop
 from guesthouse.host.messages import LARGEST
 from guesthouse.host.service_socket import Listener, ServicePlace
 from guesthouse.host.sleeper import take_standard_input
+from guesthouse.virtual.engine.code_names import region_name, runtime_name
 from guesthouse.virtual.engine.compile_queue import CompileQueue, Job
 from guesthouse.virtual.engine.compile_worker import (
     LARGEST_REQUEST,
@@ -32,7 +34,6 @@ from guesthouse.virtual.engine.compile_worker import (
     MadeRegion,
     RegionRequest,
 )
-from guesthouse.virtual.engine.native_code import code_digest, region_name, runtime_name
 
 IDLE_VARIABLE = "GUESTHOUSE_COMPILE_IDLE"
 IDLE = 300.0
@@ -118,15 +119,16 @@ class Worker:
 class CompileService:
     """Clients, the queue and workers. Only `run` waits; nothing blocks in between."""
 
-    def __init__(self, isa: str, folder: Path, listener: Listener | None, idle: float) -> None:
+    def __init__(self, isa: str, digest: str, folder: Path, listener: Listener | None, idle: float) -> None:
         self.loop = Loop()
         self.queue = CompileQueue()
         self.workers: list[Worker] = []
         self._compiler = CompileWorker(isa)
         self._compiler.warm()
+        gc.freeze()  # workers share this memory as long as nobody, the collector neither, writes to it
         self._folder = folder
         self._cache = AuthenticatedCache(folder)
-        self._digest = code_digest(isa)
+        self._digest = digest
         self._idle = idle
         self._clients: dict[int, Peer] = {}
         self._numbers = 0
@@ -261,10 +263,8 @@ def main() -> None:
     """Become the service for: instruction set, cache folder, digest, and the place's folder ("" for none) and name."""
     first = take_standard_input()
     isa, folder, digest, place, name = sys.argv[1:6]
-    if code_digest(isa) != digest:
-        return  # the sources have changed since the run began
     listener = ServicePlace(Path(place), name).listen() if place else None
-    service = CompileService(isa, Path(folder), listener, _idle_seconds(os.environ.get(IDLE_VARIABLE, "")))
+    service = CompileService(isa, digest, Path(folder), listener, _idle_seconds(os.environ.get(IDLE_VARIABLE, "")))
     service.add_client(first.detach())
     service.run()
 

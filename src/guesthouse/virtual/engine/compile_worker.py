@@ -6,6 +6,8 @@ import importlib
 import linecache
 import sys
 import time
+from collections import Counter
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import msgspec
@@ -102,16 +104,18 @@ class CompileWorker:
         }
 
     def warm(self) -> None:
-        """Parse all descriptions, and do each kind of work once, so that requests find it done."""
+        """Do once what nearly every request needs: each kind of instruction in the largest chapter of the set."""
+        chapters = Counter(instruction.semantics.__module__ for instruction in self.isa.instructions)
+        largest = chapters.most_common(1)[0][0]
         kinds: dict[frozenset[str], Instruction] = {}
-        for instruction in self.isa.decode_order:
-            kinds.setdefault(self.translator.runtime.sources.effects(instruction.semantics), instruction)
-        for number, instruction in enumerate(kinds.values()):
+        for instruction in self.isa.instructions:
+            if instruction.semantics.__module__ == largest:
+                kinds.setdefault(self.translator.runtime.sources.effects(instruction.semantics), instruction)
+        text = ""
+        for instruction in kinds.values():
             pattern = instruction.pattern
             code = pattern.encode(sample_operands(instruction)).to_bytes(pattern.length, "little")
-            try:
-                ir, _ = self.translator.translate(code + bytes(PAGE - len(code)), 0)
-            except Refused:
-                continue
-            if not number:
-                self.compiler.compile(ir, QUICK)
+            with suppress(Refused):
+                text, _ = self.translator.translate(code + bytes(PAGE - len(code)), 0)
+        if text:
+            self.compiler.compile(text, QUICK)

@@ -20,6 +20,7 @@ from guesthouse.host.cache import AuthenticatedCache, processor_identity
 from guesthouse.host.connection import Connection
 from guesthouse.host.service_socket import PATIENCE, ServicePlace
 from guesthouse.host.sleeper import start_sleeper
+from guesthouse.virtual.engine.code_names import region_name, region_prefix, runtime_name
 
 VIRTUAL = Path(__file__).resolve().parent.parent
 DECIDING = ("spec", "isa", "engine", "memory")
@@ -41,17 +42,6 @@ def deciding_digest() -> str:
 def code_digest(isa: str) -> str:
     """What begins the name of everything made for an instruction set."""
     return hashlib.blake2b(f"{isa} {deciding_digest()}".encode(), digest_size=16).hexdigest()
-
-
-def runtime_name(digest: str) -> str:
-    """Name of the object with everything compiled ahead."""
-    return f"{digest}.runtime"
-
-
-def region_name(digest: str, page: bytes, entry: int) -> str:
-    """Name of a region: what decides its code."""
-    what = hashlib.blake2b(page + bytes([entry & 0xFF, entry >> 8]), digest_size=16)
-    return f"{digest}.r-{what.hexdigest()}"
 
 
 class NativeCode:
@@ -82,7 +72,7 @@ class NativeCode:
         if self._service is None:
             found = self._running()
             self._service = found[0] if found else self._sleeping()
-            if not self.cache.holds(f"{self.digest}.r-"):
+            if not self.cache.holds(region_prefix(self.digest)):
                 self._service.wake()  # nothing of the guest's is translated yet: it will be needed soon
         return self._service
 
