@@ -72,7 +72,8 @@ class Ours:
         return self._environment(self.cache)
 
     def _environment(self, cache: Path) -> dict[str, str]:
-        return {**os.environ, "XDG_CACHE_HOME": str(cache), "XDG_RUNTIME_DIR": str(self._runtime)}
+        own = {"XDG_CACHE_HOME": str(cache), "XDG_RUNTIME_DIR": str(self._runtime)}
+        return {**os.environ, **own, "GUESTHOUSE_COMPILE_IDLE": "0"}  # each run pays for its own compile service
 
     def command(self, guest: Guest, engine: str) -> list[str]:
         """The command that runs `guest` on Guesthouse with `engine`, and leaves its statistics in `stats_file`."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Access", "Machine", "NotSeen", "Reason", "Stop", "UserError", "__version__", "image"]
 
-# Found when first asked for, so that a process which needs one part (the compile process) does not load the others.
+# Found when first asked for, so that a process which needs one part (the compile service) does not load the others.
 _PLACES = {
     "Access": "guesthouse.virtual.machine.hooks",
     "Machine": "guesthouse.virtual.machine.machine",

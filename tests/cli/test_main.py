@@ -102,7 +102,16 @@ def test_doctor_tells_what_is_active() -> None:
     result = call("doctor")
     text = result.stdout.decode()
     assert result.returncode == 0
-    for fact in ("llvmlite", "landlock", "seccomp", "no new privileges", "namespaces", "kvm", "cache"):
+    for fact in (
+        "llvmlite",
+        "landlock",
+        "seccomp",
+        "no new privileges",
+        "namespaces",
+        "kvm",
+        "cache",
+        "compile service  not running",
+    ):
         assert fact in text
 
 

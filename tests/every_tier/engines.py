@@ -43,7 +43,7 @@ def native_code(module: str) -> NativeCode:
     own = hashlib.blake2b(described.read_bytes(), digest_size=8).hexdigest()
     folder = ROOT / ".pytest_cache" / "native" / own
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # The compile process must find both the package and the toy set.
+    # The process that compiles must find both the package and the toy set.
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*(p for p in sys.path if p), str(ROOT)]))
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of two test processes one compiles, the other reads

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from guesthouse.host.channels import LARGEST_MESSAGE, LENGTH, Inlet, Messages, Outlet
+from guesthouse.host.channels import LARGEST_MESSAGE, Inlet, Messages, Outlet
 from guesthouse.host.loop import Loop
+from guesthouse.host.messages import LENGTH
 
 
 @pytest.fixture

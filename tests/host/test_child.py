@@ -1,10 +1,8 @@
-"""A child process: frames both ways, interruption, and an end with its parent's."""
+"""A child process: messages both ways, interruption, and an end when it is closed."""
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -16,26 +14,13 @@ from guesthouse.errors import UserError
 from guesthouse.host.child import Child
 
 ECHO = """
-import sys, time, os
-from guesthouse.host.child import LENGTH, end_with_input
-
-end_with_input(0)
-while head := sys.stdin.buffer.read(LENGTH.size):
-    data = sys.stdin.buffer.read(LENGTH.unpack(head)[0])
-    sys.stdout.buffer.write(head + data)
-    sys.stdout.buffer.flush()
-    if b"sleep" in data:
-        time.sleep(60)
-"""
-PARENT = """
 import sys, time
-from guesthouse.host.child import Child
+from guesthouse.host.messages import read_message, write_message
 
-child = Child("echo_for_tests")
-child.send("sleep")
-child.receive()
-print(child._process.pid, flush=True)
-time.sleep(60)
+while (message := read_message(sys.stdin.buffer)) is not None:
+    write_message(sys.stdout.buffer, message)
+    if message == "sleep":
+        time.sleep(60)
 """
 
 
@@ -44,19 +29,6 @@ def echo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "echo_for_tests.py").write_text(ECHO)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, sys.path)]))
     return "echo_for_tests"
-
-
-def ends(pid: int, seconds: float) -> bool:
-    """Whether a process is gone, or waits for a parent to look, before so long."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
-                return True
-        except OSError:
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_messages_come_back_in_order(echo: str) -> None:
@@ -106,13 +78,3 @@ def test_a_child_that_ended_is_told(echo: str) -> None:
     with pytest.raises(UserError, match="ended unexpectedly"):
         child.receive()
     child.close()
-
-
-def test_a_busy_child_ends_when_its_parent_is_killed(echo: str) -> None:
-    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    pid = int(parent.stdout.readline())
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    parent.stdout.close()
-    assert ends(pid, 5), "it waits at its input's end only"

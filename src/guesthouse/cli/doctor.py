@@ -5,7 +5,7 @@ import click
 from guesthouse.host import survey
 from guesthouse.host.confinement import offered, try_confinement
 from guesthouse.host.user_folders import cache_folder, config_folder, data_folder
-from guesthouse.manager.native_parts import missing_native_parts
+from guesthouse.manager.native_parts import compile_service_status, missing_native_parts
 from guesthouse.manager.store import ImageStore
 from guesthouse.version import __version__
 
@@ -34,6 +34,7 @@ def command() -> None:
     show("Guesthouse", {
         "images": ", ".join(["hello", *ImageStore().names()]),
         "native parts": "missing; `guesthouse build` makes them" if missing_native_parts() else "in the cache",
+        "compile service": compile_service_status(),
     })  # fmt: skip
     measures = try_confinement()
     show("Confinement of a guest's worker process", {

@@ -1,16 +1,15 @@
 """What two processes say to each other: bytes through pipes and messages through a socket, without ever blocking."""
 
 import os
-import struct
 from collections.abc import Callable
 
 from guesthouse.host.loop import Loop
+from guesthouse.host.messages import Frames, framed
 
 PIECE = 4096
 """Written at once: a pipe that polls writable takes it without blocking (PIPE_BUF), even one that others share."""
 
 CHUNK = 1 << 16
-LENGTH = struct.Struct("<I")
 LARGEST_MESSAGE = 16 << 20
 
 
@@ -37,6 +36,12 @@ class Outlet:
     def end(self) -> None:
         """Close the descriptor once everything is written."""
         self._ending = True
+        self._watch()
+
+    def give_up(self) -> None:
+        """Throw away what is not written, and what will be."""
+        self.broken = True
+        self.buffer.clear()
         self._watch()
 
     def _watch(self) -> None:
@@ -95,19 +100,41 @@ class Inlet:
 
 
 class Messages:
-    """Messages both ways over one socket, each four bytes of little-endian length and its bytes."""
+    """Messages both ways over one socket, framed as `host.messages` does; `take` gets the content of each."""
 
-    def __init__(self, loop: Loop, descriptor: int, take: Callable[[bytes], None], end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        descriptor: int,
+        take: Callable[[bytes], None],
+        end: Callable[[], None],
+        largest: int = LARGEST_MESSAGE,
+    ) -> None:
         os.set_blocking(descriptor, False)
-        self._buffer = bytearray()
+        self._descriptor = descriptor
+        self._frames = Frames(largest)
         self._take = take
         self._inlet = Inlet(loop, descriptor, self._collect, end)
         self._outlet = Outlet(loop, descriptor, CHUNK)
         self._inlet.want(True)
+        self.closed = False
 
     def send(self, message: bytes) -> None:
         """Queue one message."""
-        self._outlet.write(LENGTH.pack(len(message)) + message)
+        self._outlet.write(framed(message))
+
+    def close(self) -> None:
+        """Say and hear no more."""
+        if not self.closed:
+            self.closed = True
+            self._inlet.want(False)
+            self._outlet.give_up()
+            os.close(self._descriptor)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that are queued and not written."""
+        return len(self._outlet.buffer)
 
     @property
     def sent(self) -> bool:
@@ -120,13 +147,6 @@ class Messages:
         return self._inlet.ended
 
     def _collect(self, data: bytes) -> None:
-        self._buffer += data
-        while len(self._buffer) >= LENGTH.size:
-            (size,) = LENGTH.unpack_from(self._buffer)
-            if size > LARGEST_MESSAGE:
-                raise ValueError(f"a message of {size} bytes is larger than {LARGEST_MESSAGE}")
-            if len(self._buffer) < LENGTH.size + size:
-                return
-            message = bytes(self._buffer[LENGTH.size : LENGTH.size + size])
-            del self._buffer[: LENGTH.size + size]
+        self._frames.add(data)
+        while not self.closed and (message := self._frames.take()) is not None:
             self._take(message)

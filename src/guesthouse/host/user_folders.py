@@ -28,6 +28,12 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return _folder(environment, "XDG_CACHE_HOME", ".cache")
 
 
+def runtime_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """The folder for sockets: a session's own where the host has one, else in the cache."""
+    named = environment.get("XDG_RUNTIME_DIR", "")
+    return Path(named) / PROGRAM if named.startswith("/") else cache_folder(environment) / "run"
+
+
 def _folder(environment: Mapping[str, str], variable: str, default: str) -> Path:
     """The specification ignores relative paths."""
     named = environment.get(variable, "")

@@ -30,8 +30,8 @@ def build_machine(plan: Plan, console: CharacterBackend | None, ports: Mapping[s
     )
 
 
-def start_compile_process(machine: Machine) -> None:
-    """Have the compile process there before the worker confines itself, where the engine may need one."""
+def find_compile_service(machine: Machine) -> None:
+    """Have the compile service at hand before the worker confines itself, where the engine may need one."""
     translations = getattr(machine._core.engine, "translations", None)
     if translations is not None:
         translations.source.start()

@@ -8,7 +8,7 @@ from pathlib import Path
 from guesthouse.guest.hello import SOURCE
 from guesthouse.host.cache import AuthenticatedCache
 from guesthouse.host.survey import disk_is_full
-from guesthouse.host.user_folders import cache_folder
+from guesthouse.host.user_folders import cache_folder, runtime_folder
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.isa.riscv64 import ISA
 from guesthouse.virtual.isa.riscv64.pseudo import RISCV64_SYNTAX
@@ -64,6 +64,15 @@ def missing_native_parts() -> list[str]:
     """The modules whose native parts are not in the cache."""
     codes = [(module, NativeCode(module, code_folder())) for module in INSTRUCTION_SETS]
     return [module for module, native in codes if native.cache.get(f"{native.digest}.runtime") is None]
+
+
+def compile_service_status() -> str:
+    """What the user's compile service says of itself; that none runs where none answers."""
+    status = NativeCode(INSTRUCTION_SETS[0], code_folder(), runtime_folder()).service_status()
+    if status is None:
+        return "not running; it starts with the first run that needs it"
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status["since"]))
+    return f"process {status['pid']} since {since}; clients: {status['clients']}, regions made: {status['regions']}"
 
 
 def cache_problem() -> str:

@@ -8,7 +8,8 @@ from guesthouse.virtual.machine.machine import Machine
 def run_statistics(machine: Machine, seconds: float) -> dict[str, Any]:
     """Names and values; `seconds` is the CPU time of the thread that ran the guest.
 
-    mips: millions of steps a second of that time. translation_seconds is CPU time of the compile process.
+    mips: millions of steps a second of that time. translation_seconds is CPU time that the compile service gave this
+    guest.
     """
     own = machine.statistics()
     return {

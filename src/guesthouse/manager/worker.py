@@ -17,7 +17,7 @@ from guesthouse.host.confinement import confine
 from guesthouse.host.handover import Bell, Handover, LineLog
 from guesthouse.host.loop import Loop
 from guesthouse.manager.guest_command import CONTROL, STDIN, GuestCommand
-from guesthouse.manager.guest_machine import build_machine, open_trace, start_compile_process
+from guesthouse.manager.guest_machine import build_machine, find_compile_service, open_trace
 from guesthouse.manager.native_parts import cache_problem, code_folder
 from guesthouse.manager.protocol import (
     ENCODER,
@@ -136,7 +136,7 @@ class Worker:
         self._machine = machine = build_machine(plan, None if self._command else self._output, ports)
         if self._command:
             self._command.control = machine.ports[CONTROL]
-        start_compile_process(machine)
+        find_compile_service(machine)
         if plan.trace:
             self._log = open_trace(plan)
             self._tracer = Tracer(machine, plan.trace, self._log.put)

@@ -9,7 +9,7 @@ from typing import Any, cast
 from guesthouse.errors import UserError
 from guesthouse.virtual.engine.native import NativeEngine
 from guesthouse.virtual.engine.native_code import NativeCode
-from guesthouse.virtual.engine.translations import Translations
+from guesthouse.virtual.engine.translations import Translations, Wanted
 from tests.toy.isa import ISA
 
 
@@ -46,3 +46,42 @@ def test_closing_without_a_thread_does_nothing() -> None:
     tested.close()
     tested.close()
     assert tested._listener is None
+
+
+class LostSource(SilentSource):
+    """A source whose service dies with the first request, and is there again for the next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses = 0
+
+    def lost(self) -> None:
+        self.losses += 1
+
+
+def test_a_service_that_dies_is_noticed_once_and_its_requests_forgotten() -> None:
+    engine = cast(NativeEngine, SimpleNamespace(isa=ISA, state=SimpleNamespace(arrived=0)))
+    source = LostSource()
+    tested = Translations(engine, cast(NativeCode, source), waits=False)
+    tested._asked = {"a": Wanted(0, 0, b"", "a"), "b": Wanted(1, 0, b"", "b")}
+    tested._listen()
+    tested._listen()
+    source.interrupt()
+    assert tested._listener is not None
+    tested._listener.join(5)
+    assert engine.state.arrived == 1
+    tested.serve()
+    assert (source.losses, tested._asked, tested._listener) == (1, {}, None)
+    source.interrupted.clear()
+    tested._listen()  # another service's answers are waited for
+    assert tested._listener is not None and tested._listener.is_alive()
+    tested.close()
+
+
+def test_answers_are_matched_by_name_and_an_unknown_one_is_left() -> None:
+    tested = translations()
+    tested._asked = {"a": Wanted(0, 0, b"", "a"), "b": Wanted(1, 0, b"", "b")}
+    for name in ("b", "unknown", "a"):
+        tested._take({"name": name, "seconds": 0.5, "error": "no"})
+    assert not tested._asked and set(tested._known) == {"a", "b"}
+    assert (tested.counts.refused, tested.counts.seconds) == (2, 1.0)

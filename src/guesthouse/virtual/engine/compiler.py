@@ -1,4 +1,4 @@
-"""From LLVM IR as text to a relocatable object. The only module that imports LLVM; it lives in the compile process."""
+"""From LLVM IR as text to a relocatable object. Only this imports LLVM, in processes that never run a guest."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from guesthouse.virtual.engine.compile_process import read_message, write_message
+from guesthouse.host.messages import read_message, write_message
 from guesthouse.virtual.engine.compiler import Compiler
 
 

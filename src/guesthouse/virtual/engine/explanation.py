@@ -40,7 +40,7 @@ def handler_module(instruction: Instruction) -> str:
 
 
 def handler_text(instruction: Instruction) -> NativeText:
-    """The interpreter's handler of an instruction; raises UserError where the compile process fails."""
+    """The interpreter's handler of an instruction; raises UserError where LLVM fails."""
     return _explained(handler_module(instruction), handler_symbol(instruction))
 
 

@@ -1,4 +1,4 @@
-"""The native engine in the process that runs the guest: loads what the compile process made and enters it.
+"""The native engine in the process that runs the guest: loads what the compile service made and enters it.
 
 It knows no LLVM and no instruction set; the set's description is read for names and layout only.
 """

@@ -1,6 +1,6 @@
 """The code cache: which regions are wanted, on their way, and installed.
 
-A hot place is asked for from the persistent cache or the compile process; when the object comes, it is linked into the
+A hot place is asked for from the persistent cache or the compile service; when the object comes, it is linked into the
 arena and its address put into the region's first slot. The guest runs on meanwhile, unless the engine waits for each.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PAGE = 4096
 OFTEN = 12  # reports that a place is hot until a region is worth what it costs to make
-LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for the compile process to read
+LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for the compile service to read
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Wanted:
 class Counts:
     """What translating has come to."""
 
-    translated: int = 0  # regions made by the compile process
+    translated: int = 0  # regions made by the compile service
     instructions: int = 0  # guest instructions in them
-    seconds: float = 0.0  # of its time
+    seconds: float = 0.0  # of its processor time
     from_cache: int = 0
     installed: int = 0
     refused: int = 0
@@ -59,8 +59,8 @@ class Translations:
         self.counts = Counts()
         self._known: dict[str, dict[str, Any]] = {}  # by name; with `address` once it is in the arena
         self._heard: dict[str, int] = {}  # how often a place was reported hot
-        self._asked: deque[Wanted] = deque()
-        self._arrived: deque[dict[str, Any]] = deque()
+        self._asked: dict[str, Wanted] = {}  # by name: answers come in any order
+        self._arrived: deque[dict[str, Any] | None] = deque()  # None: the service is gone
         self._requests = threading.Semaphore(0)
         self._listener: threading.Thread | None = None
         unit = engine.isa.unit
@@ -95,15 +95,18 @@ class Translations:
         self._heard[wanted.name] = self._heard.get(wanted.name, 0) + 1
         if not self.waits and self._heard[wanted.name] < OFTEN:
             return
-        if len(self._asked) >= LONGEST_QUEUE or any(asked.code_page == code_page for asked in self._asked):
+        if len(self._asked) >= LONGEST_QUEUE or any(asked.code_page == code_page for asked in self._asked.values()):
             # A region on its way from this page may hold this place too; and the queue must stay short. It comes back
             # when it has been jumped to as often again; what is hotter comes sooner.
             ctypes.c_uint16.from_address(self._counter(code_page, entry)).value = 0
             return
-        self._asked.append(wanted)
-        self.source.request_region(wanted.name, page, entry, self._jumps_to(code_page))
+        if not self.source.request_region(page, entry, self._jumps_to(code_page), self._heard[wanted.name]):
+            if not self._asked:
+                self._lost()
+            return
+        self._asked[wanted.name] = wanted
         if self.waits:
-            self._take(self.source.receive())
+            self._take(self._answer())
         else:
             self._listen()
 
@@ -127,11 +130,29 @@ class Translations:
 
     def _hear(self) -> None:
         while self._requests.acquire():
-            try:
-                self._arrived.append(self.source.receive())
-            except (UserError, OSError, ValueError):
-                return  # the compile process is gone: the guest runs on without new translations
+            answer = self._answer()
+            self._arrived.append(answer)
             self.engine.state.arrived = 1
+            if answer is None:
+                return
+
+    def _answer(self) -> dict[str, Any] | None:
+        """Wait for the next answer; None where the service is gone, or nobody wants to wait any more."""
+        try:
+            return self.source.receive()
+        except (UserError, OSError, ValueError):
+            return None
+
+    def _lost(self) -> None:
+        """The service is gone: what is still hot is asked for again, of another one if there is one."""
+        if self._listener is not None:
+            self._requests.release()
+            self._listener.join()
+            self._listener = None
+        self._requests = threading.Semaphore(0)
+        self._asked.clear()
+        self._arrived.clear()
+        self.source.lost()
 
     def close(self) -> None:
         """End the thread; the source of native code must be closed next."""
@@ -143,8 +164,13 @@ class Translations:
 
     # --- installing ---------------------------------------------------------------------------------------------------
 
-    def _take(self, answer: dict[str, Any]) -> None:
-        wanted = self._asked.popleft()
+    def _take(self, answer: dict[str, Any] | None) -> None:
+        if answer is None:
+            self._lost()
+            return
+        wanted = self._asked.pop(answer["name"], None)
+        if wanted is None:
+            return
         self.counts.seconds += answer["seconds"]
         if "error" in answer:
             self.counts.refused += 1

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from guesthouse.errors import UserError
-from guesthouse.host.user_folders import cache_folder
+from guesthouse.host.user_folders import cache_folder, runtime_folder
 from guesthouse.virtual.engine.interpreter import engine_layout
 from guesthouse.virtual.engine.native import SLICE, NativeEngine
 from guesthouse.virtual.engine.native_code import NativeCode
@@ -52,7 +52,7 @@ def make_engine(name: str, isa: Isa, module: str, memory: GuestMemory, state: Pr
     state.slice = SLICE
     if name == "reference":
         return ReferenceEngine(isa, memory, state)
-    return NativeEngine(isa, memory, state, NativeCode(module, cache_folder() / "code"), name)
+    return NativeEngine(isa, memory, state, NativeCode(module, cache_folder() / "code", runtime_folder()), name)
 
 
 def make_state(isa: Isa) -> ProcessorState:
