@@ -118,7 +118,7 @@ class Arithmetic(Reading):
         low, high = interval(a, b)
         if a.pc_offset is not None and b.constant is not None and name in ("add", "sub"):
             offset = b.constant if name == "add" else -b.constant
-            return Value(self.text.value(f"{name} i64 {a.ir}, {b.ir}"), low, high, pc_offset=a.pc_offset + offset)
+            return Value(self.text.spare(f"{name} i64 {a.ir}, {b.ir}"), low, high, pc_offset=a.pc_offset + offset)
         if name == "shr":
             self._exact(a, node)
             name = "lshr" if a.unsigned else "ashr"

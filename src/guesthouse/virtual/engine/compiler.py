@@ -47,14 +47,14 @@ class Compiler:
         return module
 
     def _quick(self, module: llvm.ModuleRef) -> None:
-        """The few passes that pay for a region: its registers into SSA, what is known folded, what is dead dropped."""
+        """The few passes that pay for a region: its registers into SSA, empty blocks dropped.
+
+        Lowering computes nothing twice in a block, and the code generator folds what is known.
+        """
         builder = llvm.create_pass_builder(self._machine, llvm.create_pipeline_tuning_options(speed_level=1))
         passes = llvm.create_new_function_pass_manager()
         passes.add_sroa_pass()
-        passes.add_new_gvn_pass()
-        passes.add_instruction_combine_pass()
         passes.add_simplify_cfg_pass()
-        passes.add_dead_store_elimination_pass()
         for function in module.functions:
             if not function.is_declaration:
                 passes.run(function, builder)
