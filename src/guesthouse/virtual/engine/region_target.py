@@ -119,7 +119,10 @@ class RegionTarget(MachineTarget):
 
     def left(self, done: int) -> str:
         """i64: instructions left when `done` of this block have run."""
-        return self.text.value(f"sub i64 {self.before}, {done}")
+        return self._less(self.before, done)
+
+    def _less(self, before: str, done: int) -> str:
+        return self.text.value(f"sub i64 {before}, {done}") if done else before
 
     def spill(self, effects: frozenset[str]) -> None:
         self.files_called |= {effect.removeprefix("file:") for effect in effects if effect.startswith("file:")}
@@ -193,7 +196,7 @@ class RegionTarget(MachineTarget):
             text.begin(place.label)
             offset = place.pc.pc_offset
             pc = place.pc.ir if offset is None else text.value(f"add i64 {self.base}, {offset}")
-            values.append((pc, text.value(f"sub i64 {place.before}, {place.done}"), place.label))
+            values.append((pc, self._less(place.before, place.done), place.label))
             if len(places) > 1:
                 text.end(f"br label %{join}")
         if len(places) == 1:

@@ -21,6 +21,10 @@ from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.values import Refused, Value, constant
 from guesthouse.virtual.spec.description import Isa
 
+ELSEWHERE = -1  # an address known only at run time
+MOST_WAYS = 1 << 14  # jumps remembered
+Ways = frozenset[int | None]  # bytes from an instruction to what may follow; None: known only at run time
+
 QUICK = 0  # how hard LLVM tries on a region: a few passes give most of what all would
 
 
@@ -32,21 +36,28 @@ class Translator(Flow):
         self.runtime = Runtime(isa)
         self.layout = engine_layout(isa)
         self.former = RegionFormer(isa)
+        self._ways: dict[tuple[str | int, ...], Ways] = {}
 
     # --- where control goes -------------------------------------------------------------------------------------------
 
     def targets(self, step: Step) -> set[int] | None:
         effects = self.runtime.sources.effects(step.instruction.semantics)
-        if "next_pc" not in effects:
-            return set() if "synchronize" in effects and self._ends(step) else {step.after}
+        if "next_pc" not in effects and "synchronize" not in effects:
+            return {step.after}
+        key: tuple[str | int, ...] = (step.instruction.name, *step.operands.values())
+        ways = self._ways.get(key)
+        if ways is None:
+            if len(self._ways) >= MOST_WAYS:
+                self._ways.clear()
+            ways = self._ways[key] = self._find_ways(step)
+        return {ELSEWHERE if way is None else step.offset + way for way in ways}
+
+    def _find_ways(self, step: Step) -> Ways:
+        """Where an instruction goes, from its own place; nowhere where the stretch of native code ends with it."""
         path = self._lower_alone(step)
         if path is None or path.synchronizes:
-            return set()
-        return {-1 if offset is None else offset for offset in self._offsets(path.next_pc)}  # -1: elsewhere
-
-    def _ends(self, step: Step) -> bool:
-        path = self._lower_alone(step)
-        return path is None or path.synchronizes
+            return frozenset()
+        return frozenset(None if where is None else where - step.offset for where in self._offsets(path.next_pc))
 
     def _lower_alone(self, step: Step) -> Path | None:
         """The path an instruction leaves behind, from lowering it into a text that is thrown away."""
