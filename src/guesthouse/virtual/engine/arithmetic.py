@@ -119,11 +119,11 @@ class Arithmetic(Reading):
         low, high = interval(a, b)
         if a.pc_offset is not None and b.constant is not None and name in ("add", "sub"):
             offset = b.constant if name == "add" else -b.constant
-            text = self.text.value(f"{name} i64 {a.ir}, {b.ir}")
-            return Value(text, low, high, pc_offset=a.pc_offset + offset, operand=a.operand)
+            moved = self.text.spare(f"{name} i64 {a.ir}, {b.ir}")
+            return Value(moved, low, high, pc_offset=a.pc_offset + offset, operand=a.operand)
         if a.pc_offset is not None and b.operand is not None and name == "add":
-            total = self.text.value(f"add i64 {a.ir}, {b.ir}")
-            return Value(total, low, high, pc_offset=a.pc_offset, operand=b.operand)
+            moved = self.text.spare(f"add i64 {a.ir}, {b.ir}")
+            return Value(moved, low, high, pc_offset=a.pc_offset, operand=b.operand)
         if name == "shr":
             self._exact(a, node)
             name = "lshr" if a.unsigned else "ashr"

@@ -121,6 +121,11 @@ class HandlerTarget(MachineTarget):
         text.begin(far)
         self.look_up(pc, left)
 
+    def count_region(self) -> None:
+        """A region has counted what was left when it was entered: take off what is left now."""
+        entered = self.read_field("translated_steps").ir
+        self.store_field("translated_steps", self.text.value(f"sub i64 {entered}, %remaining"))
+
     def look_up(self, pc: str, left: str) -> None:
         """Go to an address on any page."""
         text = self.text
@@ -180,6 +185,7 @@ def build_ways_on(module: Module, runtime: Runtime, isa: Isa) -> None:
     for symbol in ("near", "far"):
         text = FunctionText(handler_header(symbol))
         target = HandlerTarget(module, text, runtime, isa.unit, 0)
+        target.count_region()
         if symbol == "near":
             target.arrive("%page", "%pc", "%remaining")
         else:

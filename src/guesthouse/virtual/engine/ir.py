@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from collections import Counter
 from collections.abc import Iterator
+
+# Operations that give the same wherever they stand: what one block has computed is not computed again.
+PURE = frozenset(
+    {"add", "sub", "mul", "and", "or", "xor", "shl", "lshr", "ashr", "icmp", "select", "getelementptr"}
+    | {"zext", "sext", "trunc", "inttoptr"}
+)
+SPARE = re.compile(r"%u\d+")
+
+
+def branch(condition: str, yes: str, no: str, likely: bool | None = None) -> str:
+    """A conditional branch, weighted where one side is rare."""
+    weight = "" if likely is None else ", !prof !0" if likely else ", !prof !1"
+    return f"br i1 {condition}, label %{yes}, label %{no}{weight}"
 
 
 class FunctionText:
-    """The body of one LLVM function; `block` is the label being filled, None after a terminator."""
+    """The body of one LLVM function; `block` is the label being filled, None after a terminator.
+
+    `known` has the names of operations whose results are at hand in the present block.
+    """
 
     def __init__(self, header: str) -> None:
         self.header = header
@@ -15,7 +33,9 @@ class FunctionText:
         self._lines: list[str] = ["entry:"]
         self._cold: list[str] = []
         self._prologue: list[str] = []
+        self._spare: dict[str, str] = {}
         self._counter = 0
+        self.known: dict[str, str] = {}
 
     def fresh(self, stem: str = "v") -> str:
         """A name not used yet in this function."""
@@ -28,8 +48,21 @@ class FunctionText:
 
     def value(self, operation: str) -> str:
         """Add an instruction; gives the name of its result."""
-        name = "%" + self.fresh()
-        self._lines.append(f"  {name} = {operation}")
+        name = self.known.get(operation)
+        if name is None:
+            name = "%" + self.fresh()
+            self._lines.append(f"  {name} = {operation}")
+            if operation[: operation.index(" ")] in PURE:
+                self.known[operation] = name
+        return name
+
+    def spare(self, operation: str) -> str:
+        """Like `value`, for what may turn out to be wanted by nobody: then it is left out."""
+        name = self.known.get(operation)
+        if name is None:
+            name = self.known[operation] = "%" + self.fresh("u")
+            self._spare[name] = operation
+            self._lines.append(f"  {name} = {operation}")
         return name
 
     def local(self, kind: str) -> str:
@@ -42,12 +75,21 @@ class FunctionText:
         """Add an instruction at the very beginning."""
         self._prologue.append("  " + line)
 
-    def begin(self, label: str) -> None:
-        """Start a block; the one before must have ended or falls through."""
+    def begin(self, label: str, known: dict[str, str] | None = None) -> None:
+        """Start a block; the one before must have ended or falls through. `known`: what is at hand there."""
         if self.block is not None:
             self.emit(f"br label %{label}")
         self._lines.append(f"{label}:")
         self.block = label
+        self.known = {} if known is None else known
+
+    def reopen(self, block: str, label: str) -> bool:
+        """Go on in `block`, if the last thing written is its jump to `label`, which then need not begin."""
+        if self._lines[-1] != f"  br label %{label}":
+            return False
+        self._lines.pop()
+        self.block = block
+        return True
 
     def mark(self) -> int:
         """This place in the text, for `insert`."""
@@ -57,6 +99,14 @@ class FunctionText:
         """Add instructions at a marked place."""
         self._lines[place:place] = ["  " + line for line in lines]
 
+    def written_cold(self) -> int:
+        """The place of the last line of what was written to the function's end so far, for `replace_cold`."""
+        return len(self._cold) - 1
+
+    def replace_cold(self, place: int, line: str) -> None:
+        """Write a line there anew."""
+        self._cold[place] = "  " + line
+
     def end(self, terminator: str) -> None:
         """Close the current block."""
         self.emit(terminator)
@@ -64,24 +114,39 @@ class FunctionText:
 
     def branch(self, condition: str, yes: str, no: str, likely: bool | None = None) -> None:
         """End the block with a conditional branch, weighted where one side is rare."""
-        weight = "" if likely is None else ", !prof !0" if likely else ", !prof !1"
-        self.end(f"br i1 {condition}, label %{yes}, label %{no}{weight}")
+        self.end(branch(condition, yes, no, likely))
 
     @contextlib.contextmanager
     def cold(self, label: str) -> Iterator[None]:
         """Write blocks that begin at `label` to the end of the function, then go on where we were."""
-        lines, block = self._lines, self.block
+        lines, block, known = self._lines, self.block, self.known
         self._lines = []
         self.block = None
         self.begin(label)
         yield
         self._cold += self._lines
-        self._lines, self.block = lines, block
+        self._lines, self.block, self.known = lines, block, known
 
     def text(self) -> str:
         """The whole function."""
         body = [self._lines[0], *self._prologue, *self._lines[1:], *self._cold]
+        unwanted = self._unwanted("\n".join(body)) if self._spare else ()
+        if unwanted:
+            body = [line for line in body if not line.startswith("  %u") or line.split(" ", 3)[2] not in unwanted]
         return "\n".join([self.header + " {", *body, "}", ""])
+
+    def _unwanted(self, text: str) -> set[str]:
+        """Names of spare results that nobody uses, or only such results."""
+        uses = Counter(SPARE.findall(text))
+        unwanted = {name for name in reversed(self._spare) if self._drops(name, uses)}
+        return unwanted
+
+    def _drops(self, name: str, uses: Counter[str]) -> bool:
+        """Whether a spare result is not used; then its operands are used once less."""
+        if uses[name] > 1:
+            return False
+        uses.subtract(SPARE.findall(self._spare[name]))
+        return True
 
 
 BRANCH_WEIGHTS = '!0 = !{!"branch_weights", i32 4000, i32 1}\n!1 = !{!"branch_weights", i32 1, i32 4000}\n'

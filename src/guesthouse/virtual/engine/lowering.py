@@ -37,8 +37,6 @@ class Lowering(Statements):
             name: self._annotated(source, name, value) for name, value in zip(parameters, arguments, strict=True)
         }
         self._block(source.tree.body)
-        if self.text.block is not None:
-            self.frame.returns.append((self._leave(self.frame.done), self.path, None))
         result = self._join_returns(self.frame)
         self._depth -= 1
         if outer is not None:
@@ -47,11 +45,19 @@ class Lowering(Statements):
         return result
 
     def _join_returns(self, frame: Frame) -> Value | None:
+        wanted = frame.source.annotations.get("return") is not None
+        if self.text.block is not None:
+            if not frame.returns and not wanted:
+                return None  # control went straight through
+            frame.returns.append((self._leave(frame.done), self.path, None))
         if not frame.returns:
             return None
-        self.text.begin(frame.done)
-        wanted = frame.source.annotations.get("return") is not None
         if wanted and any(value is None for _, _, value in frame.returns):
             raise frame.source.refuse(frame.source.tree, "must return a value on every path")
+        block, path, value = frame.returns[0]
+        if len(frame.returns) == 1 and self.text.reopen(block, frame.done):
+            self.path = path
+            return value
+        self.text.begin(frame.done)
         self._merge([(label, path) for label, path, _ in frame.returns], names=False)
         return self._phi([(label, value) for label, _, value in frame.returns if value]) if wanted else None

@@ -32,31 +32,34 @@ class MemoryWords(TargetState):
         """The present bank of the shadow page table, as a pointer."""
         return self.text.value(f"inttoptr i64 {self.read_field('data_bank').ir} to ptr")
 
-    def _probe(self, address: Value, size: int, tag_offset: int, missed: str) -> str:
-        """Host pointer of an aligned access that hits; control goes to the block `missed` where it does not."""
+    def _probe(self, address: Value, size: int, tag_offset: int, missed: str) -> tuple[str, dict[str, str]]:
+        """Host pointer of an aligned access that hits; control goes to the block `missed` where it does not.
+
+        Gives also what is known on either way.
+        """
         text = self.text
         page = text.value(f"lshr i64 {address.ir}, 12")
         index = text.value(f"and i64 {page}, {ENTRIES - 1}")
-        tags = text.value(f"getelementptr i8, ptr {self.data_bank()}, i64 {tag_offset}")
-        tag_place = text.value(f"getelementptr i64, ptr {tags}, i64 {index}")
+        entry = text.value(f"getelementptr i64, ptr {self.data_bank()}, i64 {index}")
+        tag_place = text.value(f"getelementptr i8, ptr {entry}, i64 {tag_offset}") if tag_offset else entry
         tag = text.value(f"load i64, ptr {tag_place}{alias('shadow')}")
         # Bits that misaligned addresses set are compared too, so they miss.
         page = text.value(f"and i64 {address.ir}, {constant(~0xFFF | (size - 1)).ir}")
         hit, found = text.value(f"icmp eq i64 {tag}, {page}"), text.fresh("hit")
         text.branch(hit, found, missed, likely=True)
-        text.begin(found)
-        addends = text.value(f"getelementptr i8, ptr {self.data_bank()}, i64 {ADDEND}")
-        addend_place = text.value(f"getelementptr i64, ptr {addends}, i64 {index}")
+        known = text.known
+        text.begin(found, dict(known))
+        addend_place = text.value(f"getelementptr i8, ptr {entry}, i64 {ADDEND}")
         addend = text.value(f"load i64, ptr {addend_place}{alias('shadow')}")
         place = text.value(f"add i64 {address.ir}, {addend}")
-        return text.value(f"inttoptr i64 {place} to ptr")
+        return text.value(f"inttoptr i64 {place} to ptr"), known
 
     # --- loads and stores ---------------------------------------------------------------------------------------------
 
     def _word_load(self, address: Value, size: Value) -> Value:
         text, bits = self.text, 8 * (size.constant or 0)
         missed, join = text.fresh("missed"), text.fresh("loaded")
-        place = self._probe(address, bits // 8, READ_TAG, missed)
+        place, known = self._probe(address, bits // 8, READ_TAG, missed)
         value = text.value(f"load atomic i{bits}, ptr {place} unordered, align {bits // 8}{alias('guest')}")
         if bits < 64:
             value = text.value(f"zext i{bits} {value} to i64")
@@ -68,14 +71,14 @@ class MemoryWords(TargetState):
                 slow = Value(text.value(f"and i64 {slow.ir}, {(1 << bits) - 1}"), 0, (1 << bits) - 1)
             slow_end = text.block
             text.end(f"br label %{join}")
-        text.begin(join)
+        text.begin(join, known)
         phi = text.value(f"phi i64 [ {value}, %{fast} ], [ {slow.ir}, %{slow_end} ]")
         return Value(phi, 0, (1 << bits) - 1)
 
     def _word_store(self, address: Value, size: Value, value: Value) -> None:
         text, bits = self.text, 8 * (size.constant or 0)
         missed, join = text.fresh("missed"), text.fresh("stored")
-        place = self._probe(address, bits // 8, WRITE_TAG, missed)
+        place, known = self._probe(address, bits // 8, WRITE_TAG, missed)
         ir = self._narrowed(value, bits)
         text.emit(f"store atomic i{bits} {ir}, ptr {place} unordered, align {bits // 8}{alias('guest')}")
         fast = text.block
@@ -84,7 +87,7 @@ class MemoryWords(TargetState):
             self.slow_store(address, size, value)
             slow = text.block
             text.end(f"br label %{join}")
-        text.begin(join)
+        text.begin(join, known)
         self.after_store(fast, slow)
 
     def slow_load(self, address: Value, size: Value) -> Value:
@@ -105,7 +108,7 @@ class MemoryWords(TargetState):
     def _atomic_pointer(self, address: Value, size: Value) -> str:
         text = self.text
         missed, join = text.fresh("missed"), text.fresh("placed")
-        fast_place = self._probe(address, size.constant or 0, WRITE_TAG, missed)
+        fast_place, known = self._probe(address, size.constant or 0, WRITE_TAG, missed)
         fast = text.block
         text.end(f"br label %{join}")
         with text.cold(missed):
@@ -114,7 +117,7 @@ class MemoryWords(TargetState):
             slow_place = text.value(f"inttoptr i64 {slow.ir} to ptr")
             slow_end = text.block
             text.end(f"br label %{join}")
-        text.begin(join)
+        text.begin(join, known)
         place = text.value(f"phi ptr [ {fast_place}, %{fast} ], [ {slow_place}, %{slow_end} ]")
         self.after_store(fast, slow_end)
         return place

@@ -109,8 +109,8 @@ class Reading:
         self.text.end(f"br label %{label}")
         return block
 
-    def _phi(self, incoming: list[tuple[str, Value]]) -> Value:
-        """The value that comes from whichever block control came from."""
+    def _phi(self, incoming: list[tuple[str, Value]], spare: bool = False) -> Value:
+        """The value that comes from whichever block control came from; `spare`: perhaps nobody wants it."""
         first = incoming[0][1]
         if all(value == first for _, value in incoming):
             return first
@@ -122,7 +122,8 @@ class Reading:
                 raise Refused(f"{self.frame.source.file}: {self.frame.source.name}: join of a flag and a number")
             texts.append(f"[ {value.ir}, %{label} ]")
         kind = "i1" if flags else "i64"
-        return Value(self.text.value(f"phi {kind} " + ", ".join(texts)), low, high, flags)
+        write = self.text.spare if spare else self.text.value
+        return Value(write(f"phi {kind} " + ", ".join(texts)), low, high, flags)
 
     def _merge(self, ends: list[tuple[str, Path]], names: bool = True, condition: str = "") -> None:
         """Continue where several paths meet, at the beginning of the current block."""
@@ -133,7 +134,7 @@ class Reading:
         merged.jumped = any(path.jumped for path in paths)
         nexts = [path.next_pc for path in paths]
         if all(n is not None for n in nexts) and any(n != nexts[0] for n in nexts):
-            merged.next_pc = self._phi([(label, path.next_pc) for label, path in ends if path.next_pc])
+            merged.next_pc = self._phi([(label, path.next_pc) for label, path in ends if path.next_pc], spare=True)
             if condition and len(ends) == 2 and nexts[0] and nexts[1]:
                 merged.next_pc = Value(merged.next_pc.ir, 0, values.U64, choice=(condition, nexts[0], nexts[1]))
         if names:

@@ -10,27 +10,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from guesthouse.virtual.engine.convention import jump
-from guesthouse.virtual.engine.ir import FunctionText
+from guesthouse.virtual.engine.ir import FunctionText, branch
 from guesthouse.virtual.engine.module import Module, alias
 from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.source import Source
 from guesthouse.virtual.engine.target import MachineTarget
-from guesthouse.virtual.engine.values import U64, Value
+from guesthouse.virtual.engine.values import U64, Value, constant
 from guesthouse.virtual.spec.layout import RegisterFile
 
 Register = tuple[str, int]
 
 
 @dataclass
-class Exit:
-    """A way out of the region: its label, where control goes on, and what must be written back."""
+class Leaving:
+    """A place where control leaves the region."""
 
-    label: str
+    label: str  # of the block that begins to leave
     way: str  # symbol that is jumped to
+    pc: Value  # where the guest goes on
+    before: str  # i64: instructions left when the block left from began
+    done: int  # instructions of that block done
     block: int
-    version: int  # of the registers: the same values are written back from every place that leaves here
-    written: frozenset[Register]  # in this block so far
-    places: list[tuple[str, str, str]] = field(default_factory=list)  # block left from, pc, instructions left
+    written: frozenset[Register]  # in that block so far
 
 
 @dataclass
@@ -50,26 +51,35 @@ class RegionTarget(MachineTarget):
         self.base = base
         self.numbers = {offset: number for number, offset in enumerate(blocks)}
         self.locals: dict[Register, str] = {}
-        self.exits: list[Exit] = []
+        self.leavings: list[Leaving] = []
         self.flowing = [Flowing() for _ in blocks]
         self.block = 0
         self.offset = 0  # of the present instruction
         self.before = "0"  # i64: instructions left when the block began
-        self.version = 0  # of the registers: counts writes
         self.done = 0  # instructions of the block before the present one
-        self.undone = "0"
-        self.stored: str | None = None  # i64: nonzero where a slow store has undone code
+        self.stored: str | None = None  # i1: whether a slow store has undone code
+        self._undone = "0"
+        self._slow_store: tuple[int, int] | None = None  # its end among the cold blocks; where the text was then
         self.files_called: set[str] = set()
         bank = self.field_pointer("data_bank")
         self._bank = text.value(f"load ptr, ptr {bank}{alias('state')}")
+
+    def begin(self, offset: int, done: int) -> None:
+        """Go on to the instruction at a page offset, `done` instructions of its block being done before it."""
+        self.offset, self.done = offset, done
+        self.stored = self._slow_store = None
 
     # --- state --------------------------------------------------------------------------------------------------------
 
     def data_bank(self) -> str:
         return self._bank
 
+    def place(self, offset: int) -> Value:
+        """A place on the region's page as a guest address."""
+        return Value(self.text.spare(f"add i64 {self.base}, {offset}"), 0, 2 * U64, pc_offset=offset)
+
     def read_pc(self) -> Value:
-        return Value(self.text.value(f"add i64 {self.base}, {self.offset}"), 0, U64, pc_offset=self.offset)
+        return Value(self.place(self.offset).ir, 0, U64, pc_offset=self.offset)
 
     def _local(self, file: RegisterFile, index: int) -> str:
         key = (file.name, index)
@@ -84,8 +94,9 @@ class RegionTarget(MachineTarget):
     def read_register(self, file: RegisterFile, index: Value) -> Value:
         if index.constant is None or index.constant == file.zero:
             return super().read_register(file, index)
-        slot = self._local(file, index.constant)
-        return Value(self.text.value(f"load i64, ptr {slot}"), 0, (1 << file.bits) - 1)
+        reading = f"load i64, ptr {self._local(file, index.constant)}"
+        ir = self.text.known[reading] = self.text.value(reading)
+        return Value(ir, 0, (1 << file.bits) - 1) if ir[0] == "%" else constant(int(ir) & U64)
 
     def write_register(self, file: RegisterFile, index: Value, value: Value) -> None:
         if index.constant is None or index.constant == file.zero:
@@ -94,92 +105,116 @@ class RegionTarget(MachineTarget):
         slot = self._local(file, index.constant)
         ir = self._fitted(value, file.bits)
         self.text.emit(f"store i64 {ir}, ptr {slot}")
+        self.text.known[f"load i64, ptr {slot}"] = ir
         self.flowing[self.block].written.add((file.name, index.constant))
-        self.version += 1
 
     # --- leaving ------------------------------------------------------------------------------------------------------
 
-    def leave(self, way: str, pc: str, left: str) -> str:
-        """Label of a way out, to be branched to from the present block."""
-        assert self.text.block is not None
-        for exit in self.exits[-3:]:
-            same = (exit.way, exit.block, exit.version) == (way, self.block, self.version)
-            if same and exit.places[-1][0] != self.text.block:
-                exit.places.append((self.text.block, pc, left))
-                return exit.label
+    def leave(self, way: str, pc: Value, done: int) -> str:
+        """Label of a way out of the present block, when `done` of its instructions have run."""
         written = frozenset(self.flowing[self.block].written)
-        exit = Exit(self.text.fresh("exit"), way, self.block, self.version, written, [(self.text.block, pc, left)])
-        self.exits.append(exit)
-        return exit.label
+        leaving = Leaving(self.text.fresh("exit"), way, pc, self.before, done, self.block, written)
+        self.leavings.append(leaving)
+        return leaving.label
 
     def left(self, done: int) -> str:
         """i64: instructions left when `done` of this block have run."""
-        return self.text.value(f"sub i64 {self.before}, {done}")
+        return self._less(self.before, done)
 
-    def here(self) -> str:
-        """i64: the present instruction's address."""
-        return self.text.value(f"add i64 {self.base}, {self.offset}")
+    def _less(self, before: str, done: int) -> str:
+        return self.text.value(f"sub i64 {before}, {done}") if done else before
 
     def spill(self, effects: frozenset[str]) -> None:
         self.files_called |= {effect.removeprefix("file:") for effect in effects if effect.startswith("file:")}
         if "pc" in effects:
-            self.store_field("pc", self.here())
+            self.store_field("pc", self.read_pc().ir)
         if "time" in effects:
             self.store_field("remaining", self.left(self.done))
 
+    def abort(self, failed: str) -> None:
+        going_on = self.text.fresh("fine")
+        self.text.branch(failed, self._trapped(), going_on, likely=False)
+        self.text.begin(going_on, self.text.known)
+
     def leave_by_trap(self) -> None:
-        label = self.leave("abort", self.here(), self.left(self.done))
-        self.text.end(f"br label %{label}")
+        self.text.end(f"br label %{self._trapped()}")
+
+    def _trapped(self) -> str:
+        return self.leave("abort_region", self.read_pc(), self.done)
+
+    # --- stores that undo code ----------------------------------------------------------------------------------------
 
     def call(self, source: Source, effects: frozenset[str], arguments: list[Value]) -> Value | None:
         result = super().call(source, effects, arguments)
         # A store may have undone this very region: then go on elsewhere after this instruction.
-        if source.name == "atomic_place":
-            self.undone = self.read_field("code_dropped").ir
+        if source.name in ("atomic_place", "slow_store"):
+            self._undone = self._code_dropped()
         elif source.name == "zero_block":
-            self.stored = self.read_field("code_dropped").ir
+            self._note_store(self._code_dropped())
         return result
 
-    def slow_store(self, address: Value, size: Value, value: Value) -> None:
-        super().slow_store(address, size, value)
-        self.undone = self.read_field("code_dropped").ir
+    def _code_dropped(self) -> str:
+        return self.text.value(f"icmp ne i64 {self.read_field('code_dropped').ir}, 0")
 
     def after_store(self, fast: str | None, slow: str | None) -> None:
-        self.stored = self.text.value(f"phi i64 [ 0, %{fast} ], [ {self.undone}, %{slow} ]")
+        self._note_store(self.text.spare(f"phi i1 [ false, %{fast} ], [ {self._undone}, %{slow} ]"))
+        self._slow_store = (self.text.written_cold(), self.text.mark())
+
+    def _note_store(self, undone: str) -> None:
+        self.stored = undone if self.stored is None else self.text.spare(f"or i1 {self.stored}, {undone}")
+
+    def leave_if_undone(self, next_pc: Value) -> None:
+        """At the end of an instruction that has stored: leave if that has undone code."""
+        text, leaving = self.text, self.leave("resume_region", next_pc, self.done + 1)
+        assert self.stored is not None
+        if self._slow_store is not None and self._slow_store[1] == text.mark():
+            # The instruction has ended with the store: the slow way leaves, the fast one need not look.
+            text.replace_cold(self._slow_store[0], branch(self._undone, leaving, text.block or "", likely=False))
+            return
+        kept = text.fresh("kept")
+        text.branch(self.stored, leaving, kept, likely=False)
+        text.begin(kept, text.known)
 
     # --- ways out -----------------------------------------------------------------------------------------------------
 
     def write_exits(self) -> None:
-        """Write the ways out at the end: state that may have changed goes back, then on to the next slot."""
-        text = self.text
+        """Write the ways out at the end; places that go the same way and write back the same share one."""
         changed = self._changed()
-        for exit in self.exits:
-            text.begin(exit.label)
-            pc, left = self._arriving(exit)
-            for name, index in sorted(changed[exit.block] | exit.written):
-                value = text.value(f"load i64, ptr {self.locals[name, index]}")
-                offset = self.layout.offset(name) + 8 * index
-                place = text.value(f"getelementptr i8, ptr %s, i64 {offset}")
-                text.emit(f"store i64 {value}, ptr {place}{alias('state')}")
-            self._count(left)
-            jump(text, self.module.handler(exit.way), pc=pc, left=left)
+        exits: dict[tuple[str, frozenset[Register]], list[Leaving]] = {}
+        for leaving in self.leavings:
+            exits.setdefault((leaving.way, changed[leaving.block] | leaving.written), []).append(leaving)
+        for (way, registers), places in exits.items():
+            pc, left = self._arriving(places)
+            self._write_back(registers)
+            jump(self.text, self.module.handler(way), pc=pc, left=left)
 
-    def _count(self, left: str) -> None:
-        """Add the instructions done since the region was entered to those that ran translated."""
-        done = self.text.value(f"sub i64 %remaining, {left}")
-        so_far = self.read_field("translated_steps")
-        self.store_field("translated_steps", self.text.value(f"add i64 {so_far.ir}, {done}"))
+    def _arriving(self, places: list[Leaving]) -> tuple[str, str]:
+        """Begin to leave; gives pc and instructions left, whichever place is left from."""
+        text, values = self.text, []
+        join = text.fresh("out")
+        for place in places:
+            text.begin(place.label)
+            offset = place.pc.pc_offset
+            pc = place.pc.ir if offset is None else text.value(f"add i64 {self.base}, {offset}")
+            values.append((pc, self._less(place.before, place.done), place.label))
+            if len(places) > 1:
+                text.end(f"br label %{join}")
+        if len(places) == 1:
+            return values[0][:2]
+        text.begin(join)
+        pc = text.value("phi i64 " + ", ".join(f"[ {pc}, %{label} ]" for pc, _, label in values))
+        return pc, text.value("phi i64 " + ", ".join(f"[ {left}, %{label} ]" for _, left, label in values))
 
-    def _arriving(self, exit: Exit) -> tuple[str, str]:
-        """pc and instructions left, whichever place is left from."""
+    def _write_back(self, registers: frozenset[Register]) -> None:
         text = self.text
-        pc = text.value("phi i64 " + ", ".join(f"[ {pc}, %{block} ]" for block, pc, _ in exit.places))
-        left = text.value("phi i64 " + ", ".join(f"[ {left}, %{block} ]" for block, _, left in exit.places))
-        return pc, left
+        for name, index in sorted(registers):
+            value = text.value(f"load i64, ptr {self.locals[name, index]}")
+            place = text.value(f"getelementptr i8, ptr %s, i64 {self.layout.offset(name) + 8 * index}")
+            text.emit(f"store i64 {value}, ptr {place}{alias('state')}")
 
-    def _changed(self) -> list[set[Register]]:
+    def _changed(self) -> list[frozenset[Register]]:
         """Per block, the registers that may have changed since the region was entered when it begins."""
-        incoming: list[set[Register]] = [set() for _ in self.flowing]
+        incoming: list[frozenset[Register]] = [frozenset() for _ in self.flowing]
         todo = list(range(len(incoming)))
         while todo:
             number = todo.pop()

@@ -114,19 +114,19 @@ class StencilTarget(MachineTarget):
 
     def _word_load(self, address: Value, size: Value) -> Value:
         bits = 8 * (size.constant or 0)
-        place = self._probe(address, bits // 8, READ_TAG, self._bailing())
+        place, _ = self._probe(address, bits // 8, READ_TAG, self._bailing())
         value = f"load atomic i{bits}, ptr {place} unordered, align {bits // 8}{alias('guest')}"
         return self._widened(self.text.value(value), bits)
 
     def _word_store(self, address: Value, size: Value, value: Value) -> None:
         bits = 8 * (size.constant or 0)
-        place = self._probe(address, bits // 8, WRITE_TAG, self._bailing())
+        place, _ = self._probe(address, bits // 8, WRITE_TAG, self._bailing())
         ir = self._narrowed(value, bits)
         self.text.emit(f"store atomic i{bits} {ir}, ptr {place} unordered, align {bits // 8}{alias('guest')}")
         self._wrote = True
 
     def _atomic_pointer(self, address: Value, size: Value) -> str:
-        place = self._probe(address, size.constant or 0, WRITE_TAG, self._bailing())
+        place, _ = self._probe(address, size.constant or 0, WRITE_TAG, self._bailing())
         self._wrote = True
         return place
 

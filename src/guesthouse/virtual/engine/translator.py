@@ -18,8 +18,12 @@ from guesthouse.virtual.engine.reading import Path
 from guesthouse.virtual.engine.region import Block, Flow, RegionFormer, Step
 from guesthouse.virtual.engine.region_target import RegionTarget
 from guesthouse.virtual.engine.runtime import Runtime
-from guesthouse.virtual.engine.values import U64, Refused, Value, constant
+from guesthouse.virtual.engine.values import Refused, Value, constant
 from guesthouse.virtual.spec.description import Isa
+
+ELSEWHERE = -1  # an address known only at run time
+MOST_WAYS = 1 << 14  # jumps remembered
+Ways = frozenset[int | None]  # bytes from an instruction to what may follow; None: known only at run time
 
 QUICK = 0  # how hard LLVM tries on a region: a few passes give most of what all would
 
@@ -32,21 +36,28 @@ class Translator(Flow):
         self.runtime = Runtime(isa)
         self.layout = engine_layout(isa)
         self.former = RegionFormer(isa)
+        self._ways: dict[tuple[str | int, ...], Ways] = {}
 
     # --- where control goes -------------------------------------------------------------------------------------------
 
     def targets(self, step: Step) -> set[int] | None:
         effects = self.runtime.sources.effects(step.instruction.semantics)
-        if "next_pc" not in effects:
-            return set() if "synchronize" in effects and self._ends(step) else {step.after}
+        if "next_pc" not in effects and "synchronize" not in effects:
+            return {step.after}
+        key: tuple[str | int, ...] = (step.instruction.name, *step.operands.values())
+        ways = self._ways.get(key)
+        if ways is None:
+            if len(self._ways) >= MOST_WAYS:
+                self._ways.clear()
+            ways = self._ways[key] = self._find_ways(step)
+        return {ELSEWHERE if way is None else step.offset + way for way in ways}
+
+    def _find_ways(self, step: Step) -> Ways:
+        """Where an instruction goes, from its own place; nowhere where the stretch of native code ends with it."""
         path = self._lower_alone(step)
         if path is None or path.synchronizes:
-            return set()
-        return {-1 if offset is None else offset for offset in self._offsets(path.next_pc)}  # -1: elsewhere
-
-    def _ends(self, step: Step) -> bool:
-        path = self._lower_alone(step)
-        return path is None or path.synchronizes
+            return frozenset()
+        return frozenset(None if where is None else where - step.offset for where in self._offsets(path.next_pc))
 
     def _lower_alone(self, step: Step) -> Path | None:
         """The path an instruction leaves behind, from lowering it into a text that is thrown away."""
@@ -63,11 +74,9 @@ class Translator(Flow):
             return self._offsets(yes) + self._offsets(no)
         return [next_pc.pc_offset]
 
-    def _lower(self, target: RegionTarget, lowering: Lowering, step: Step) -> Path:
-        target.offset = step.offset
-        target.stored = None
-        after = target.text.value(f"add i64 {target.base}, {step.after}")
-        lowering.path = Path(next_pc=Value(after, 0, 2 * U64, pc_offset=step.after))
+    def _lower(self, target: RegionTarget, lowering: Lowering, step: Step, done: int = 0) -> Path:
+        target.begin(step.offset, done)
+        lowering.path = Path(next_pc=target.place(step.after))
         operands = [constant(step.operands[name]) for name in step.instruction.parameters]
         lowering.inline(step.instruction.semantics, operands)
         return lowering.path
@@ -88,7 +97,7 @@ class Translator(Flow):
         lowering = Lowering(self.runtime.sources, target)
         counter = text.local("i64")
         text.emit(f"store i64 %remaining, ptr {counter}")
-        self._enter(target, blocks[target.numbers[entry]].steps[0], f"b{entry}")
+        self._enter(target, blocks[target.numbers[entry]])
         for block in blocks:
             self._block(target, lowering, block, counter)
         target.write_exits()
@@ -97,70 +106,71 @@ class Translator(Flow):
         module.add(symbol, text)
         return module.text(), blocks
 
-    def _enter(self, target: RegionTarget, first: Step, label: str) -> None:
+    def _enter(self, target: RegionTarget, first: Block) -> None:
         """Begin only with enough instructions left; else the interpreter does this one."""
         text = target.text
-        enough = text.value(f"icmp sgt i64 %remaining, {target.read_field('slack').ir}")
-        short = text.fresh("short")
-        text.branch(enough, label, short, likely=True)
-        text.begin(short)
-        jump(text, target.module.handler(handler_symbol(first.instruction)))
+        begun, short = text.fresh("begun"), text.fresh("short")
+        self._go_on_if_enough(target, "%remaining", begun, short)
+        with text.cold(short):
+            jump(text, target.module.handler(handler_symbol(first.steps[0].instruction)))
+        text.begin(begun)
+        # What is left is taken off again where control leaves.
+        so_far = target.read_field("translated_steps").ir
+        target.store_field("translated_steps", text.value(f"add i64 {so_far}, %remaining"))
+        text.end(f"br label %{_label(first)}")
+
+    def _go_on_if_enough(self, target: RegionTarget, left: str, enough: str, short: str) -> None:
+        more = target.text.value(f"icmp sgt i64 {left}, {target.read_field('slack').ir}")
+        target.text.branch(more, enough, short, likely=True)
 
     def _block(self, target: RegionTarget, lowering: Lowering, block: Block, counter: str) -> None:
         """Lower one block; `counter` holds the instructions left between blocks."""
         text = target.text
-        text.begin(f"b{block.offset}")
-        target.block, target.done = target.numbers[block.offset], 0
-        target.before = text.value(f"load i64, ptr {counter}")
+        target.block = target.numbers[block.offset]
         if block.header:
-            target.offset = block.offset
-            enough = text.value(f"icmp sgt i64 {target.before}, {target.read_field('slack').ir}")
-            body = text.fresh("body")
-            text.branch(enough, body, target.leave("near", target.here(), target.before), likely=True)
-            text.begin(body)
-        for step in block.steps:
-            path = self._lower(target, lowering, step)
-            target.done += 1
+            text.begin(f"b{block.offset}")
+            target.before = text.value(f"load i64, ptr {counter}")
+            short = target.leave("resume_region", target.place(block.offset), 0)
+            self._go_on_if_enough(target, target.before, _label(block), short)
+        text.begin(_label(block))
+        target.before = text.value(f"load i64, ptr {counter}")
+        path = Path()
+        for done, step in enumerate(block.steps):
+            path = self._lower(target, lowering, step, done)
             if text.block is None:
                 return
+            assert path.next_pc is not None
             if path.synchronizes:
-                assert path.next_pc is not None
-                label = target.leave("resume", path.next_pc.ir, target.left(target.done))
-                text.end(f"br label %{label}")
+                text.end(f"br label %{target.leave('resume_region', path.next_pc, done + 1)}")
                 return
             if target.stored is not None:
-                self._leave_if_undone(target, path)
+                target.leave_if_undone(path.next_pc)
         assert path.next_pc is not None
-        text.emit(f"store i64 {target.left(target.done)}, ptr {counter}")
-        self._go_on(target, path.next_pc)
+        done = len(block.steps)
+        text.emit(f"store i64 {target.left(done)}, ptr {counter}")
+        self._go_on(target, path.next_pc, done)
 
-    def _leave_if_undone(self, target: RegionTarget, path: Path) -> None:
-        text, label = target.text, target.text.fresh("kept")
-        undone = text.value(f"icmp ne i64 {target.stored}, 0")
-        assert path.next_pc is not None
-        way_out = target.leave("resume", path.next_pc.ir, target.left(target.done))
-        text.branch(undone, way_out, label, likely=False)
-        text.begin(label)
-
-    def _go_on(self, target: RegionTarget, next_pc: Value) -> None:
+    def _go_on(self, target: RegionTarget, next_pc: Value, done: int) -> None:
         """End a block: to blocks of the region, or out of it."""
-        if next_pc.choice is not None:
-            condition, yes, no = next_pc.choice
-            # An address that one arm computed does not reach here; the joined one does.
-            known = [where if where.pc_offset is not None else next_pc for where in (yes, no)]
-            taken, straight = (self._label(target, where) for where in known)
-            target.text.branch(condition, taken, straight)
-        else:
-            target.text.end(f"br label %{self._label(target, next_pc)}")
+        if next_pc.choice is None:
+            target.text.end(f"br label %{self._way(target, next_pc, done)}")
+            return
+        condition, yes, no = next_pc.choice
+        # An address that one arm computed does not reach here; the joined one does.
+        taken, straight = (self._way(target, w if w.pc_offset is not None else next_pc, done) for w in (yes, no))
+        target.text.branch(condition, taken, straight)
 
-    def _label(self, target: RegionTarget, where: Value) -> str:
-        """Where a known address is: a block of the region, or a way out."""
+    def _way(self, target: RegionTarget, where: Value, done: int) -> str:
+        """Label of an address: a block of the region, or a way out."""
         offset = where.pc_offset
         if offset is None:
-            return target.leave("far", where.ir, target.left(target.done))
+            return target.leave("far", where, done)
         if offset in target.numbers:
             target.flowing[target.block].successors.add(target.numbers[offset])
             return f"b{offset}"
-        # Computed again: what one branch of a description computed does not reach the end of the block.
-        pc = target.text.value(f"add i64 {target.base}, {offset}")
-        return target.leave("near" if 0 <= offset < 4096 else "far", pc, target.left(target.done))
+        return target.leave("near" if 0 <= offset < 4096 else "far", where, done)
+
+
+def _label(block: Block) -> str:
+    """Where a block's instructions begin: behind the look at what is left, where there is one."""
+    return f"body{block.offset}" if block.header else f"b{block.offset}"
