@@ -181,12 +181,13 @@ def build_handler(module: Module, runtime: Runtime, instruction: Instruction) ->
 
 
 def build_ways_on(module: Module, runtime: Runtime, isa: Isa) -> None:
-    """Where regions end: `near` goes to an address on this page, `far` to any."""
-    for symbol in ("near", "far"):
+    """Where blocks and regions end: `near_region` goes to an address on this page, the others to any."""
+    for symbol in ("near_region", "far_region", "far"):
         text = FunctionText(handler_header(symbol))
         target = HandlerTarget(module, text, runtime, isa.unit, 0)
-        target.count_region()
-        if symbol == "near":
+        if symbol != "far":
+            target.count_region()
+        if symbol == "near_region":
             target.arrive("%page", "%pc", "%remaining")
         else:
             target.look_up("%pc", "%remaining")

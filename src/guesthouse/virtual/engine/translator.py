@@ -164,11 +164,11 @@ class Translator(Flow):
         """Label of an address: a block of the region, or a way out."""
         offset = where.pc_offset
         if offset is None:
-            return target.leave("far", where, done)
+            return target.leave("far_region", where, done)
         if offset in target.numbers:
             target.flowing[target.block].successors.add(target.numbers[offset])
             return f"b{offset}"
-        return target.leave("near" if 0 <= offset < 4096 else "far", where, done)
+        return target.leave("near_region" if 0 <= offset < 4096 else "far_region", where, done)
 
 
 def _label(block: Block) -> str:
