@@ -30,6 +30,7 @@ class Leaving:
     pc: Value  # where the guest goes on
     before: str  # i64: instructions left when the block left from began
     done: int  # instructions of that block done
+    left: str | None  # i64: instructions left, where that has been computed
     block: int
     written: frozenset[Register]  # in that block so far
 
@@ -113,7 +114,8 @@ class RegionTarget(MachineTarget):
     def leave(self, way: str, pc: Value, done: int) -> str:
         """Label of a way out of the present block, when `done` of its instructions have run."""
         written = frozenset(self.flowing[self.block].written)
-        leaving = Leaving(self.text.fresh("exit"), way, pc, self.before, done, self.block, written)
+        left = self.text.known.get(f"sub i64 {self.before}, {done}")
+        leaving = Leaving(self.text.fresh("exit"), way, pc, self.before, done, left, self.block, written)
         self.leavings.append(leaving)
         return leaving.label
 
@@ -196,7 +198,7 @@ class RegionTarget(MachineTarget):
             text.begin(place.label)
             offset = place.pc.pc_offset
             pc = place.pc.ir if offset is None else text.value(f"add i64 {self.base}, {offset}")
-            values.append((pc, self._less(place.before, place.done), place.label))
+            values.append((pc, place.left or self._less(place.before, place.done), place.label))
             if len(places) > 1:
                 text.end(f"br label %{join}")
         if len(places) == 1:

@@ -149,9 +149,8 @@ class TargetState:
             self.abort(outcome)
             return None
         if result != "i64":
-            failed = self.text.value(f"extractvalue {result} {outcome}, 1")
+            self.abort(self.text.value(f"extractvalue {result} {outcome}, 1"))
             outcome = self.text.value(f"extractvalue {result} {outcome}, 0")
-            self.abort(failed)
         return Value(outcome, *value_range(source.annotations["return"]))
 
     def call_runtime(self, name: str, arguments: list[Value]) -> Value | None:
