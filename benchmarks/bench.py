@@ -103,7 +103,7 @@ class Bench:
     def bare_metal(self) -> list[Row]:
         """The compute programs on the bare board."""
         rows = []
-        for name in self.chosen.programs:
+        for name in (name for name in self.chosen.programs if name not in programs.LINUX_ONLY):
             elf = programs.build_bare_metal(name, HERE / "build", self.chosen.scale)
             row = Row(name)
             for _ in range(self.chosen.runs):
