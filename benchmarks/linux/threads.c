@@ -1,10 +1,11 @@
-/* `threads N ROUNDS`: N threads share ROUNDS rounds of work; each sums its own 64 KiB, and a lock counts the rounds. */
+/* `threads N ROUNDS`: N threads share ROUNDS rounds of work; each mixes its own 64 KiB, and a lock counts the rounds. */
 #include "bench.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
 #define WORDS 8192
+#define PASSES 8
 #define MOST 32
 
 static u64 memory[MOST][WORDS];
@@ -15,8 +16,8 @@ static void *work(void *number)
 {
     u64 *mine = memory[(u64)number];
     while (__atomic_fetch_add(&given, 1, __ATOMIC_RELAXED) < rounds) {
-        for (u64 i = 0; i < WORDS; i++)
-            mine[i] = mix(mine[(i + 77) % WORDS], i);
+        for (u64 i = 0; i < PASSES * WORDS; i++)
+            mine[i % WORDS] = mix(mine[(i + 77) % WORDS], i);
         pthread_mutex_lock(&lock);
         finished++;
         pthread_mutex_unlock(&lock);
