@@ -52,6 +52,8 @@ def idle(session: Session, guest: Guest) -> dict[str, Idle]:
 
 
 def _watch(session: Session, column: str, guest: Guest) -> Idle:
+    if column == "warm":
+        session.warm_up(guest)
     with session.start(column, guest) as run:
         linux_guest.boot(run)
         time.sleep(SETTLE_SECONDS)
@@ -69,8 +71,7 @@ def _watch(session: Session, column: str, guest: Guest) -> Idle:
             else:
                 result.monitor += resident
                 result.guest += of_guest
-        run.send(b"poweroff\n")
-        run.finish()
+        linux_guest.power_off(run)
     return result
 
 

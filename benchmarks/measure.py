@@ -186,7 +186,7 @@ class Run:
         return bool(data)
 
     def _tail(self) -> str:
-        return bytes(self.output[-200:]).decode(errors="replace")
+        return bytes(self.output[-100:]).decode(errors="replace")
 
 
 def between_marks(run: Run, name: str) -> Measurement:

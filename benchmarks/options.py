@@ -28,6 +28,8 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         chosen.parts = chosen.parts or "linux,boot,hello"
     chosen.parts = _listed(parser, "parts", chosen.parts or USUAL_PARTS, PARTS)
     chosen.columns = _listed(parser, "columns", chosen.columns, COLUMNS)
+    if "warm" in chosen.columns and "cold" not in chosen.columns:  # there is no second time without a first
+        chosen.columns.insert(chosen.columns.index("warm"), "cold")
     chosen.groups = _listed(parser, "groups", chosen.groups, GROUPS)
     asked = _listed(parser, "programs", chosen.programs, names_of(GROUPS))
     chosen.programs = [name for name in names_of(chosen.groups) if name in asked]

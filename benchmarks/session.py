@@ -5,11 +5,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import linux_guest
 from benchmarks.measure import MeasureError, Measurement, Run, cpu_of_descendants
 from benchmarks.report import Row
 from benchmarks.sides import TRANSLATION_COST, TRANSLATION_SECONDS, Guest, Ours, StandIn, our_program, qemu_command
 
 BUILD = Path(__file__).resolve().parent / "build"
+BOOT_TIMEOUT = 120.0
 
 
 class Session:
@@ -26,12 +28,20 @@ class Session:
 
     def start(self, column: str, guest: Guest) -> Run:
         """Start `guest`: on QEMU, or on ours with the cache emptied (cold) or as the last run left it."""
+        timeout = self.chosen.timeout if guest.firmware else max(BOOT_TIMEOUT, self.chosen.timeout)
         if column == "qemu":
-            return Run(qemu_command(guest), timeout=self.chosen.timeout)
+            return Run(qemu_command(guest), timeout=timeout)
         if column == "cold" or not self.ours.cache.exists():
             self.ours.empty_cache()
         engine = "interpreter" if column == "interpreter" else self.chosen.engine
-        return Run(self.ours.command(guest, engine), self.ours.environment(), self.chosen.timeout)
+        return Run(self.ours.command(guest, engine), self.ours.environment(), timeout)
+
+    def warm_up(self, guest: Guest) -> None:
+        """Boot ours once where no run has left a cache, so that what comes next is not the first time."""
+        if not self.ours.cache.exists():
+            with self.start("cold", guest) as run:
+                linux_guest.boot(run)
+                linux_guest.power_off(run)
 
     def measure(self, row: Row, column: str, guest: Guest, job: Callable[[Run], Measurement]) -> float | None:
         """Run `guest` once as `column` wants it, do `job` on it, and note the result in `row`.

@@ -64,6 +64,8 @@ def smp(session: Session, guest: Guest) -> Scaling:
 
 
 def _in_guest(session: Session, column: str, guest: Guest, command: str) -> Measurement:
+    if column == "warm":
+        session.warm_up(guest)
     with session.start(column, guest) as run:
         linux_guest.boot(run)
         got = linux_guest.run_programs(run, {"threads": command}, session.chosen.timeout)["threads"]

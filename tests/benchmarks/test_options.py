@@ -19,6 +19,10 @@ def test_groups_and_programs_narrow_each_other() -> None:
     assert options(["--groups", "float,integer", "--programs", "pipes,fft,crc"]).programs == ["crc", "fft"]
 
 
+def test_there_is_no_second_time_without_a_first() -> None:
+    assert options(["--columns", "qemu,warm"]).columns == ["qemu", "cold", "warm"]
+
+
 def test_quick_is_one_run_of_some() -> None:
     chosen = options(["--quick"])
     assert chosen.runs == 1

@@ -43,7 +43,7 @@ def test_threads_do_all_rounds(tmp_path: Path) -> None:
 
 def test_what_does_not_compile_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    chosen = options(["--programs", "crc,fft", "--columns", "qemu,warm"])
+    chosen = options(["--programs", "crc,fft", "--columns", "qemu,cold"])
     rows = in_linux(Session(chosen, tmp_path), Guest())
     assert [row.name for row in rows] == ["crc", "fft"]
-    assert all("gcc" in row.cell(column).error for row in rows for column in ("qemu", "warm"))
+    assert all("gcc" in row.cell(column).error for row in rows for column in ("qemu", "cold"))
