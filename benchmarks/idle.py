@@ -1,5 +1,6 @@
 """The part that does nothing: a guest at its prompt, how much of a core it takes, and how much of the host's memory."""
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ def _watch(session: Session, column: str, guest: Guest) -> Idle:
         time.sleep(IDLE_SECONDS)
         percent = 100 * (cpu_of_descendants() - cpu) / (time.monotonic() - wall)
         result = Idle(percent)
-        processes = processes_of(run.pid)
+        processes = processes_of(os.getpid())[1:]  # also what has left its parent
         for pid in processes:
             resident, of_guest = resident_memory(Path(f"/proc/{pid}"))
             if b"compile" in Path(f"/proc/{pid}/cmdline").read_bytes():

@@ -199,6 +199,18 @@ def between_marks(run: Run, name: str) -> Measurement:
     return Measurement(cpu - cpu_before, wall - wall_before, checksum)
 
 
+def wait_for_orphans(seconds: float) -> bool:
+    """Wait until no descendant is left of earlier runs, at most so long; False where one lives on."""
+    deadline = time.monotonic() + seconds
+    while True:
+        reap_adopted()
+        if len(processes_of(os.getpid())) == 1:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+
+
 def reap_adopted() -> None:
     """Wait for adopted children that have ended, so that their time is counted and no zombie stays."""
     while True:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import linux_guest
-from benchmarks.measure import MeasureError, Measurement, Run, cpu_of_descendants
+from benchmarks.measure import MeasureError, Measurement, Run, cpu_of_descendants, wait_for_orphans
 from benchmarks.report import Row
 from benchmarks.sides import TRANSLATION_COST, TRANSLATION_SECONDS, Guest, Ours, StandIn, our_program, qemu_command
 
 BUILD = Path(__file__).resolve().parent / "build"
 BOOT_TIMEOUT = 120.0
+SECONDS_FOR_ORPHANS = 5.0
 
 
 class Session:
@@ -28,6 +29,8 @@ class Session:
 
     def start(self, column: str, guest: Guest) -> Run:
         """Start `guest`: on QEMU, or on ours with the cache emptied (cold) or as the last run left it."""
+        if not wait_for_orphans(SECONDS_FOR_ORPHANS):
+            say("A process of an earlier run lives on; its CPU time is counted too.")
         timeout = self.chosen.timeout if guest.firmware else max(BOOT_TIMEOUT, self.chosen.timeout)
         if column == "qemu":
             return Run(qemu_command(guest), timeout=timeout)

@@ -15,7 +15,7 @@ SYSTEM = {
     "spawns": 150,
     "faults": 30_000,
     "mappings": 60_000,
-    "signals": 15_000,
+    "signals": 5_000,
 }
 GROUPS = (*programs.GROUPS, "system")
 
