@@ -26,12 +26,15 @@ class Guest:
     kernel: Path | None = None
     initrd: Path | None = None
     append: str = ""
+    cpus: int = 1
 
 
 def qemu_command(guest: Guest) -> list[str]:
     """The command that runs `guest` on QEMU's virt board, console on standard input and output."""
     command = [QEMU, "-M", "virt", "-cpu", "rv64", "-nographic", "-monitor", "none", "-serial", "stdio"]
     command += ["-m", f"{MEMORY_MIB}M"]
+    if guest.cpus > 1:
+        command += ["-smp", str(guest.cpus)]
     if guest.firmware:
         return [*command, "-bios", "none", "-kernel", str(guest.firmware)]
     command += ["-no-reboot", "-kernel", str(guest.kernel), "-append", guest.append]
@@ -80,6 +83,8 @@ class Ours:
         self.stats_file.unlink(missing_ok=True)
         command = [*self._program, "run", "--engine", engine, "--stats-json", str(self.stats_file)]
         command += ["--memory", f"{MEMORY_MIB}M"]
+        if guest.cpus > 1:
+            command += ["--cpus", str(guest.cpus)]
         if guest.firmware:
             return [*command, "--firmware", str(guest.firmware)]
         command += ["--no-reboot", "--kernel", str(guest.kernel), "--append", guest.append]
@@ -88,6 +93,10 @@ class Ours:
     def hello(self) -> list[str]:
         """The command that runs the built-in guest."""
         return [*self._program, "run", "hello"]
+
+    def version(self) -> list[str]:
+        """The shortest command there is: what Python and our imports cost."""
+        return [*self._program, "--version"]
 
     def stats(self) -> dict[str, float]:
         """The numbers of the last run's statistics; empty where it left none."""
@@ -124,6 +133,10 @@ class StandIn(Ours):
 
     def hello(self) -> list[str]:
         """QEMU tells its version instead."""
+        return [QEMU, "--version"]
+
+    def version(self) -> list[str]:
+        """The same."""
         return [QEMU, "--version"]
 
 
