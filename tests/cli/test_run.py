@@ -31,6 +31,14 @@ def test_hello_needs_nothing_and_ends_with_0() -> None:
     assert b"Hello!" in result.stdout and b"Powering off" in result.stdout
 
 
+def test_code_without_a_header_is_a_kernel_only_where_that_is_said(tmp_path: Path) -> None:
+    path = program(tmp_path, "fail")
+    refused = call("run", "--kernel", path, *QUICK)
+    assert (refused.returncode, refused.stdout) == (2, b"")
+    assert b"is a raw binary; give an ELF file" in refused.stderr
+    assert call("run", "--kernel", f"{path},raw", *QUICK).returncode == 7
+
+
 def test_piped_input_reaches_the_guest_whole_and_in_order(tmp_path: Path) -> None:
     data = bytes(byte for byte in range(256) if byte != ord("q")) * 100 + b"q"
     result = call("run", "--firmware", program(tmp_path, "echo"), *QUICK, input=data)

@@ -86,7 +86,9 @@ class Traces(click.ParamType):  # type: ignore[type-arg]
 
 @click.command("run", cls=RunCommand, context_settings={"max_content_width": 110})
 @click.argument("image", required=False)
-@click.option("--kernel", metavar="FILE", help="Boot this kernel (ELF, Linux Image, compressed or not).")
+@click.option(
+    "--kernel", metavar="FILE[,raw]", help="Boot this kernel (ELF, Linux Image, compressed or not), or raw code."
+)
 @click.option("--initrd", metavar="FILE", help="Initial RAM file system for the kernel.")
 @click.option("--append", metavar="TEXT", default="", help="Parameters for the kernel, behind ours.")
 @click.option("--firmware", metavar="FILE", help="Start this in machine mode: OpenSBI, or a bare-metal program.")
@@ -132,8 +134,10 @@ def plan_of(image: str | None, words: tuple[str, ...] | None, options: dict[str,
     kernel, initrd, firmware = (options[name] or "" for name in ("kernel", "initrd", "firmware"))
     if words == ():
         raise UserError("A command is missing behind `--`; leave `--` out for a shell.")
+    kernel, raw = (kernel.removesuffix(",raw"), True) if kernel.endswith(",raw") else (kernel, False)
     plan = Plan(
         kernel=kernel,
+        raw=raw,
         initrd=initrd,
         append=options["append"],
         firmware=firmware,

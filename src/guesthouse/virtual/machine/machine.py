@@ -46,6 +46,7 @@ class Machine:
 
     kernel, initrd, firmware: a path, or the content as bytes. Without `firmware` the kernel starts in supervisor mode
         over the built-in SBI; a firmware starts in machine mode at its entry, and alone may be any bare-metal program.
+    raw: whether a kernel file without any header is code, for 0x80200000; a kernel given as bytes always may be.
     image: an image of the store (`guesthouse.image("tiny")`), in place of kernel and initrd.
     append: kernel parameters; `console=ttyS0` and `panic=-1` are added where it does not set these.
     memory: bytes, or text such as "512M"; 64 MiB to 16 GiB.
@@ -76,6 +77,7 @@ class Machine:
         clock: str = "host",
         seed: int | None = None,
         reboot: bool = True,
+        raw: bool = False,
     ) -> None:
         if image is not None:
             if isinstance(image, str):
@@ -85,7 +87,7 @@ class Machine:
             append = f"{image.definition.append} {append}".strip()
         definition = Definition(
             memory=parse_size(memory),
-            kernel=_file(kernel),
+            kernel=_file(kernel, raw or isinstance(kernel, bytes | bytearray)),
             initrd=_file(initrd),
             firmware=_file(firmware),
             append=append,
@@ -292,10 +294,10 @@ class Machine:
         self.close()
 
 
-def _file(source: Source | None) -> File:
+def _file(source: Source | None, raw: bool = False) -> File:
     if source is None:
         return File()
-    return File(path=str(source)) if isinstance(source, str | Path) else File(data=bytes(source))
+    return File(path=str(source), raw=raw) if isinstance(source, str | Path) else File(data=bytes(source), raw=raw)
 
 
 def _disk_name(disk: Disk) -> tuple[str, bool]:
