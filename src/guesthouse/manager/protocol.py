@@ -16,9 +16,9 @@ class Plan(msgspec.Struct, frozen=True, tag="plan"):
     """Everything that decides a run; paths are opened by the worker, "" is none.
 
     `raw` lets the kernel be code without any header. `memory` is in bytes. `seed` makes randomness repeatable.
-    `reboot` false ends the run where the guest restarts. `command` holds the words of a command for the guest's agent (docs/guest-agent.md). `held` means that input is only
-    given to the guest once the message `Begin` says how much there is (see `--clock instructions`). `newline` ends
-    trace lines on standard error.
+    `reboot` false ends the run where the guest restarts. `command` holds the words of a command for the guest's
+    agent (docs/guest-agent.md). `held` means that input is only given to the guest once the message `Begin` says how
+    much there is (see `--clock instructions`). `newline` ends trace lines on standard error.
     """
 
     kernel: str = ""

@@ -10,6 +10,7 @@ from guesthouse.virtual.isa.riscv64.interrupts import next_timer
 from guesthouse.virtual.machine.bus import AccessFault
 from guesthouse.virtual.machine.console import Wanted
 from guesthouse.virtual.machine.core import Core
+from guesthouse.virtual.machine.foresight import Foresight
 from guesthouse.virtual.machine.hooks import Access, Hooks
 from guesthouse.virtual.machine.stop import ENDS, Reason, Stop
 from guesthouse.virtual.spec.exits import Exit
@@ -41,6 +42,7 @@ class Runner:
         self._passing = 0
         self._passed: tuple[int, ...] = ()  # what the passing is about
         self._reported: tuple[int, ...] = ()  # reported, but a trap came before its instruction
+        self._foresight = Foresight(core.memory, core.state)
         self._until: Wanted | None = None
         self._unsettled = False
         """A pattern has not been looked for since the last output."""
@@ -287,12 +289,19 @@ class Runner:
         address, size, write = int(state.exit_address), int(state.exit_size), bool(state.exit_value)
         if not self._report((int(state.pc), address, size, int(write)), BREAKPOINTS | WATCHES):
             return None
-        value = int.from_bytes(self.core.memory.read(address, size), "little")
-        access = Access(address, size, write, value, int(state.pc))
+        hooks = self.hooks.touching(address, size, write)
+        access = self._foreseen(address, size, write) if any(hook.callback for hook in hooks) else None
         stops = False
-        for hook in self.hooks.touching(address, size, write):
+        for hook in hooks:
             if hook.callback:
                 hook.callback(self.owner, access)
             else:
                 stops = True
         return Stop(Reason.WATCH, address=address) if stops else None
+
+    def _foreseen(self, address: int, size: int, write: bool) -> Access:
+        """The access to memory that is about to be made."""
+        before = self.core.memory.read(address, size)
+        after = self._foresight.written(address, size) if write else None
+        value = int.from_bytes(before if after is None else after, "little")
+        return Access(address, size, write, value, int(self.core.state.pc), before=int.from_bytes(before, "little"))
