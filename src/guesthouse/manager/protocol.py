@@ -12,6 +12,14 @@ class Disk(msgspec.Struct, frozen=True):
     readonly: bool = False
 
 
+class GdbPort(msgspec.Struct, frozen=True):
+    """Where debuggers find the guest; with `wait` it starts once one has come and let it go."""
+
+    host: str
+    port: int
+    wait: bool = False
+
+
 class Plan(msgspec.Struct, frozen=True, tag="plan"):
     """Everything that decides a run; paths are opened by the worker, "" is none.
 
@@ -38,6 +46,7 @@ class Plan(msgspec.Struct, frozen=True, tag="plan"):
     trace_file: str = ""
     signature: str = ""
     signature_granularity: int = 4
+    gdb: GdbPort | None = None
     newline: str = "\n"
 
 

@@ -16,6 +16,7 @@ from guesthouse.host.channels import CHUNK, Inlet, Messages, Outlet
 from guesthouse.host.confinement import confine
 from guesthouse.host.handover import Bell, Handover, LineLog
 from guesthouse.host.loop import Loop
+from guesthouse.host.visitors import Visitors, address_of, listen
 from guesthouse.manager.guest_command import CONTROL, STDIN, GuestCommand
 from guesthouse.manager.guest_machine import build_machine, open_trace, start_compile_process
 from guesthouse.manager.native_parts import cache_problem, code_folder
@@ -26,6 +27,7 @@ from guesthouse.manager.protocol import (
     Ended,
     Failed,
     FromWorker,
+    GdbPort,
     Note,
     Plan,
     Ready,
@@ -60,6 +62,7 @@ class Worker:
         self._command: GuestCommand | None = None
         self._log: LineLog | None = None
         self._tracer: Tracer | None = None
+        self._debuggers: Visitors | None = None
         self._plan = Plan()
         self._thread: threading.Thread | None = None
         self._verdict: FromWorker | None = None
@@ -73,6 +76,8 @@ class Worker:
             self._loop.turn(self._patience())
             for handover in (self._output, self._errors):
                 handover.move()
+            if self._verdict is not None and self._debuggers is not None:
+                self._debuggers.refresh()  # a debugger hears of the end, if it listens
             if self._verdict is not None and not self._told and self._flushed():
                 self._told = True
                 self._send(self._verdict)
@@ -140,7 +145,15 @@ class Worker:
         if plan.trace:
             self._log = open_trace(plan)
             self._tracer = Tracer(machine, plan.trace, self._log.put)
-        self._send(Ready(confine([code_folder()])))
+        if plan.gdb is not None:
+            self._open_to_debuggers(machine, plan.gdb)
+        self._send(Ready(confine([code_folder()], accepting=plan.gdb is not None)))
+
+    def _open_to_debuggers(self, machine: Machine, port: GdbPort) -> None:
+        listener = listen(port.host, port.port)
+        self._debuggers = Visitors(self._loop, listener, machine.debugger(wait=port.wait))
+        held = "; the guest waits for it" if port.wait else ""
+        self._send(Note(f"gdb finds the guest with `target remote {address_of(listener)}`{held}."))
 
     # --- the guest ----------------------------------------------------------------------------------------------------
 

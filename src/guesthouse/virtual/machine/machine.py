@@ -19,6 +19,8 @@ from guesthouse.virtual.machine.board import Devices
 from guesthouse.virtual.machine.console import Console, Wanted
 from guesthouse.virtual.machine.core import Backends, Core, check_slots, open_disk
 from guesthouse.virtual.machine.engines import Engine
+from guesthouse.virtual.machine.gdb.debugger import Debugger
+from guesthouse.virtual.machine.gdb.port import DebuggerPort
 from guesthouse.virtual.machine.hooks import READS, WRITES, Access, Handle, Hooks
 from guesthouse.virtual.machine.htif import signature
 from guesthouse.virtual.machine.input import Input
@@ -125,6 +127,8 @@ class Machine:
         self.memory = PhysicalMemory(core.memory)
         self.virtual = VirtualMemory(core)
         self._disassembly = Disassembly(core, self.virtual)
+        self._debugger: Debugger | None = None
+        self._debugger_port: DebuggerPort | None = None
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -135,6 +139,8 @@ class Machine:
         host; `until` is a text, or a compiled pattern, that the console shows behind what was found last. Once the
         guest has switched off, the answer is the same until `reset`.
         """
+        if self._debugger is not None:
+            return self._debugger.run(budget, timeout, until)
         return self._runner.run(budget, timeout, until)
 
     def step(self, count: int = 1) -> Stop:
@@ -226,6 +232,25 @@ class Machine:
         """Have `run` come back with WATCH before an access to some bytes at a guest-physical address."""
         return self._hooks.on_access(start, length, _kinds(read, write), None)
 
+    def debugger(self, *, wait: bool = False) -> Debugger:
+        """What serves debuggers from now on, wherever they come from; see `gdb` for one that listens."""
+        if self._debugger is None:
+            self._debugger = Debugger(self, self._runner, wait=wait)
+            self._runner.interactive = True
+        return self._debugger
+
+    def gdb(self, port: int = 0, host: str = "127.0.0.1", *, wait: bool = False) -> DebuggerPort:
+        """Listen for gdb (`target remote HOST:PORT`), one at a time, until that is closed; port 0 is any free one.
+
+        `run` then serves it: while the debugger holds the machine, `run` does not come back. With `wait` the next `run`
+        holds the machine until a debugger has come and lets it go. Who reaches the port controls the machine. Raises
+        UserError where the port can't be had.
+        """
+        if self._debugger_port is not None:
+            self._debugger_port.close()
+        self._debugger_port = DebuggerPort(self.debugger(wait=wait), host, port)
+        return self._debugger_port
+
     def signature(self, granularity: int = 4) -> str | None:
         """The words from `begin_signature` to `end_signature` of a bare-metal program, a line each, None without."""
         return signature(self._core.memory, self._core.entry.symbols, granularity)
@@ -281,6 +306,8 @@ class Machine:
 
     def close(self) -> None:
         """Give memory and files back to the host."""
+        if self._debugger_port is not None:
+            self._debugger_port.close()
         self._core.close()
 
     def __del__(self) -> None:

@@ -37,7 +37,9 @@ class Runner:
         """The guest has executed a wait for interrupt and nothing has woken it."""
         self.exits: Counter[Exit] = Counter()
         self.ended: Stop | None = None
-        self._stopped = False
+        self.stopping = False
+        """A stop has been asked for that no run has answered yet."""
+        self._pausing = False
         self._stretch = SHORTEST
         self._passing = 0
         self._passed: tuple[int, ...] = ()  # what the passing is about
@@ -59,7 +61,12 @@ class Runner:
         self.core.inbox.post(self._note_stop)
 
     def _note_stop(self) -> None:
-        self._stopped = True
+        self.stopping = True
+
+    def pause(self) -> None:
+        """Have the run end at the next instruction for the debugger; from the machine's thread."""
+        self._pausing = True
+        self.core.state.request = 1
 
     def run(self, budget: int | None, timeout: float | None, until: Wanted | None) -> Stop:
         """Run until something is a reason to stop; see `Machine.run`."""
@@ -119,9 +126,12 @@ class Runner:
             console.changed = False
             if text is not None:
                 return Stop(Reason.TEXT, text=text)
-        if self._stopped:
-            self._stopped = False
+        if self.stopping:
+            self.stopping = False
             return Stop(Reason.STOPPED)
+        if self._pausing:
+            self._pausing = False
+            return Stop(Reason.DEBUGGER)
         return None
 
     def restart(self) -> None:
@@ -201,7 +211,7 @@ class Runner:
             if hook.callback:
                 hook.callback(self.owner, access)
             else:
-                self._stopped = True
+                self.stopping = True
 
     def _show_call(self) -> None:
         for hook in self.hooks.firmware:
