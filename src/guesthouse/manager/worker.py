@@ -10,13 +10,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from guesthouse.errors import UserError
 from guesthouse.host.channels import CHUNK, Inlet, Messages, Outlet
 from guesthouse.host.confinement import confine
 from guesthouse.host.handover import Bell, Handover, LineLog
 from guesthouse.host.loop import Loop
-from guesthouse.host.visitors import Visitors, address_of, listen
 from guesthouse.manager.guest_command import CONTROL, STDIN, GuestCommand
 from guesthouse.manager.guest_machine import build_machine, open_trace, start_compile_process
 from guesthouse.manager.native_parts import cache_problem, code_folder
@@ -27,7 +28,6 @@ from guesthouse.manager.protocol import (
     Ended,
     Failed,
     FromWorker,
-    GdbPort,
     Note,
     Plan,
     Ready,
@@ -39,6 +39,10 @@ from guesthouse.virtual.machine.machine import Machine
 from guesthouse.virtual.machine.stop import Reason
 from guesthouse.virtual.machine.stop import Stop as MachineStop
 
+if TYPE_CHECKING:
+    from guesthouse.host.visitors import Visitors
+
+DEBUGGERS = "guesthouse.manager.debuggers"  # imported where it is asked for: sockets cost time at every start
 RETRY = 0.01
 """Seconds until input that the guest had no room for is offered again."""
 
@@ -146,14 +150,9 @@ class Worker:
             self._log = open_trace(plan)
             self._tracer = Tracer(machine, plan.trace, self._log.put)
         if plan.gdb is not None:
-            self._open_to_debuggers(machine, plan.gdb)
+            self._debuggers, sentence = import_module(DEBUGGERS).open_to_debuggers(self._loop, machine, plan.gdb)
+            self._send(Note(sentence))
         self._send(Ready(confine([code_folder()], accepting=plan.gdb is not None)))
-
-    def _open_to_debuggers(self, machine: Machine, port: GdbPort) -> None:
-        listener = listen(port.host, port.port)
-        self._debuggers = Visitors(self._loop, listener, machine.debugger(wait=port.wait))
-        held = "; the guest waits for it" if port.wait else ""
-        self._send(Note(f"gdb finds the guest with `target remote {address_of(listener)}`{held}."))
 
     # --- the guest ----------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from guesthouse.errors import UserError
 from guesthouse.guest.definition import Definition, File, check, parse_size
@@ -19,14 +20,18 @@ from guesthouse.virtual.machine.board import Devices
 from guesthouse.virtual.machine.console import Console, Wanted
 from guesthouse.virtual.machine.core import Backends, Core, check_slots, open_disk
 from guesthouse.virtual.machine.engines import Engine
-from guesthouse.virtual.machine.gdb.debugger import Debugger
-from guesthouse.virtual.machine.gdb.port import DebuggerPort
 from guesthouse.virtual.machine.hooks import READS, WRITES, Access, Handle, Hooks
 from guesthouse.virtual.machine.htif import signature
 from guesthouse.virtual.machine.input import Input
 from guesthouse.virtual.machine.inspection import Disassembly, PhysicalMemory, Registers, VirtualMemory
 from guesthouse.virtual.machine.runner import Runner
 from guesthouse.virtual.machine.stop import Stop
+
+if TYPE_CHECKING:
+    from guesthouse.virtual.machine.gdb.debugger import Debugger
+    from guesthouse.virtual.machine.gdb.port import DebuggerPort
+
+GDB = "guesthouse.virtual.machine.gdb"  # imported where it is asked for: most machines are never debugged
 
 Source = bytes | str | Path
 Disk = str | Path | tuple[str | Path, bool] | BlockBackend
@@ -235,7 +240,7 @@ class Machine:
     def debugger(self, *, wait: bool = False) -> Debugger:
         """What serves debuggers from now on, wherever they come from; see `gdb` for one that listens."""
         if self._debugger is None:
-            self._debugger = Debugger(self, self._runner, wait=wait)
+            self._debugger = import_module(GDB + ".debugger").Debugger(self, self._runner, wait=wait)
             self._runner.interactive = True
         return self._debugger
 
@@ -248,8 +253,9 @@ class Machine:
         """
         if self._debugger_port is not None:
             self._debugger_port.close()
-        self._debugger_port = DebuggerPort(self.debugger(wait=wait), host, port)
-        return self._debugger_port
+        opened: DebuggerPort = import_module(GDB + ".port").DebuggerPort(self.debugger(wait=wait), host, port)
+        self._debugger_port = opened
+        return opened
 
     def signature(self, granularity: int = 4) -> str | None:
         """The words from `begin_signature` to `end_signature` of a bare-metal program, a line each, None without."""

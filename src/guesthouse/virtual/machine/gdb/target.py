@@ -129,6 +129,8 @@ class Target:
         """Want a point; raises UserError where there can't be one."""
         if len(self._wanted) >= MOST_POINTS:
             raise UserError("There are too many breakpoints.")
+        if len(self._placed) >= 2 * MOST_POINTS:
+            self.apply()
         if point not in self._placed and point.kind >= Kind.WRITE:
             self._place_watch(thread, point)
         self._wanted.add(point)
