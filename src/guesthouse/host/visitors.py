@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import socket
 import threading
 from typing import Protocol
@@ -32,6 +33,8 @@ class Host(Protocol):
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket at an address of this machine, any free port for 0. Raises UserError where that can't be."""
+    if not 0 <= port <= 65535:
+        raise UserError(f"There is no port {port}; choose one from 1 to 65535, or 0 for any.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -44,7 +47,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # clients that have died are noticed one day
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # these two go to each client's socket
         listener.bind(address)
-        listener.listen(4)
+        listener.listen(16)
         listener.setblocking(False)
     except OSError as error:
         listener.close()
@@ -108,6 +111,15 @@ class Visitor:
         else:
             self._inlet.want(not self.busy and not self._outlet.buffer)
 
+    @property
+    def departed(self) -> bool:
+        """Whether the client has closed its end, read or not."""
+        if self.gone:
+            return True
+        ends = select.poll()
+        ends.register(self._descriptor, select.POLLRDHUP)
+        return bool(ends.poll(0))
+
     def _take(self, data: bytes) -> None:
         self.busy = True
         self._inlet.want(False)
@@ -123,13 +135,17 @@ class Visitor:
 
 
 class Visitors:
-    """Takes clients in, one at a time; who comes while another is there is turned away."""
+    """Takes clients in, one at a time; who comes while another is there is turned away.
+
+    Where that one has left and its host does not know yet, the next may wait.
+    """
 
     def __init__(self, loop: Loop, listener: socket.socket, host: Host) -> None:
         self._loop = loop
         self._listener = listener
         self._bell = Bell(loop, self.refresh)
         self._present: Visitor | None = None
+        self._next: socket.socket | None = None
         self.host = host
         loop.on_readable(listener.fileno(), self._accept)
 
@@ -138,9 +154,14 @@ class Visitors:
             connection, _ = self._listener.accept()
         except OSError:
             return
-        if self._present is not None:
+        if self._present is None:
+            self._admit(connection)
+        elif self._next is None and self._present.departed:
+            self._next = connection
+        else:
             connection.close()
-            return
+
+    def _admit(self, connection: socket.socket) -> None:
         self._present = Visitor(self._loop, self._bell, connection.detach(), self)
         self.host.attach(self._present)
         self._present.refresh()
@@ -152,15 +173,19 @@ class Visitors:
         self._present.refresh()
         if self._present.gone and not self._present.busy:
             self._present = None
-            self._loop.on_readable(self._listener.fileno(), self._accept)
+            if self._next is not None:
+                connection, self._next = self._next, None
+                self._admit(connection)
 
     def forget(self, visitor: Visitor) -> None:
-        """The connection is closed; the next client waits until its host has dealt with that."""
-        self._loop.on_readable(self._listener.fileno(), None)
+        """The connection is closed; the next client waits until the host has dealt with that."""
         self.host.leave(visitor)
 
     def close(self) -> None:
         """Listen no more, and let the client go; in the loop's thread, or where the loop does not turn any more."""
+        if self._next is not None:
+            self._next.close()
+            self._next = None
         if self._present is not None:
             self._present.hang_up()
             self._present.refresh()

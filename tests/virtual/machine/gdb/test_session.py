@@ -22,7 +22,7 @@ class FakeTarget:
         self.processors = {1: SimpleNamespace(registers={"mode": 1}), 2: SimpleNamespace(registers={"mode": 3})}
         self.physical = False
         self.memory = bytearray(len(RAM))
-        self.registers = {thread: {number: 0 for number in range(65)} for thread in (1, 2)}
+        self.registers = {thread: dict.fromkeys(range(65), 0) for thread in (1, 2)}
         self.points: set[Point] = set()
 
     def read_general(self, thread: int) -> bytes:

@@ -116,17 +116,18 @@ class Debugger:
             self._hold(deadline)
             left = None if limit is None else limit - self._machine.instructions
             seconds = None if deadline is None else max(0.0, deadline - time.monotonic())
-            single = self._session is not None and (self._finishing or self._session.phase is Phase.STEPPING)
-            if single and (left is None or left > 0):
-                stop = self._step(seconds, until)
-            else:
-                stop = self._runner.run(left, seconds, until)
+            single = self._single and (left is None or left > 0)
+            stop = self._step(seconds, until) if single else self._runner.run(left, seconds, until)
             if not self._judge(stop, single) or (limit is not None and self._machine.instructions >= limit):
                 return stop if stop.reason is not Reason.DEBUGGER else Stop(Reason.BUDGET)
 
     @property
     def _held(self) -> bool:
         return self._waits if self._session is None else self._session.phase is Phase.HELD and not self._finishing
+
+    @property
+    def _single(self) -> bool:
+        return self._session is not None and (self._finishing or self._session.phase is Phase.STEPPING)
 
     def _hold(self, deadline: float | None) -> None:
         """Wait for the debugger's word; the guest's clock stands still meanwhile."""
