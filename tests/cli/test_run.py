@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -191,6 +192,26 @@ def test_traces(tmp_path: Path, what: str, expected: str) -> None:
     guest = ["hello"] if what in ("sbi", "traps") else ["--firmware", program(tmp_path, "spin"), "--timeout", "1"]
     call("run", *guest, *QUICK, "--trace", what, "--trace-file", str(target))
     assert expected in target.read_text()
+
+
+def test_every_line_of_a_trace_has_the_documented_form(tmp_path: Path) -> None:
+    target = tmp_path / "trace"
+    options = (*QUICK, "--clock", "instructions")
+    call("run", "hello", *options, "--trace", "instructions,traps,devices,sbi", "--trace-file", str(target))
+    rest = {
+        "instruction": r"[0-9a-f]{4}([0-9a-f]{4})?  \S.*|cannot be fetched",
+        "trap": r"(exception|interrupt) \d+ at 0x[0-9a-f]+ value 0x[0-9a-f]+",
+        "device": r"[a-z]+\d* 0x[0-9a-f]+ (<-|->) 0x([0-9a-f]{2})+",
+        "sbi": r"extension 0x[0-9a-f]+ function \d+ arguments 0x[0-9a-f]+ 0x[0-9a-f]+ 0x[0-9a-f]+",
+    }
+    seen, last = set(), 0
+    for line in target.read_text().splitlines():
+        form = re.fullmatch(r" *(\d+) +0x[0-9a-f]{12,16} (\w+) +(.*)", line)
+        assert form and re.fullmatch(rest[form[2]], form[3]), line
+        assert int(form[1]) >= last
+        seen.add(form[2])
+        last = int(form[1])
+    assert seen == set(rest)
 
 
 @pytest.mark.skipif(not COMPILER, reason="needs a RISC-V cross compiler")

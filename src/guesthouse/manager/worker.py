@@ -174,10 +174,10 @@ class Worker:
         assert machine is not None
         try:
             stop = self._tracer.run() if self._tracer else machine.run()
-            self._verdict = self._judge(machine, stop)
         finally:
             if self._log:
                 self._log.close()
+        self._verdict = self._judge(machine, stop)  # the last thing: the main thread may end the process any time now
 
     def _judge(self, machine: Machine, stop: MachineStop) -> Ended:
         status = stop.status
