@@ -37,6 +37,7 @@ class Runner:
         """The guest has executed a wait for interrupt and nothing has woken it."""
         self.exits: Counter[Exit] = Counter()
         self.ended: Stop | None = None
+        self.restarts = 0
         self.stopping = False
         """A stop has been asked for that no run has answered yet."""
         self._pausing = False
@@ -136,6 +137,7 @@ class Runner:
 
     def restart(self) -> None:
         """Start the guest again."""
+        self.restarts += 1
         self.core.switch.restarting, self.core.switch.stop = False, None
         self.core.console.panic = ""
         self.ended, self.waiting = None, False

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from guesthouse import Machine, Reason, Stop, UserError
+from guesthouse.guest.hello import SOURCE
 from guesthouse.manager.hello import hello_kernel
 from tests.virtual.machine.gdb.client import RemoteClient, connected, packed
 from tests.virtual.machine.programs import KERNEL, POWER_OFF, assembled
@@ -168,9 +169,11 @@ def test_registers_and_memory_are_the_machines() -> None:
 
 def test_memory_by_virtual_and_physical_address() -> None:
     with running(hello_kernel()) as run, connected(run.port.address) as gdb:
-        # The page fault that hello takes on purpose: behind it the guest is in its upper half.
-        while (pc := gdb.register(PC)) < 1 << 63:
-            assert gdb.ask(b"vCont;r0,%x:1" % (1 << 63)).startswith(STOPPED_BY_STEP)
+        # The page fault that hello takes on purpose, in its upper half.
+        pc = 0xFFFF_FFC0_0000_0000 + assembled(SOURCE).symbols["trap"]
+        assert gdb.ask(b"Z1,%x,4" % pc) == b"OK"
+        assert gdb.ask(b"c").startswith(b"T05")
+        assert gdb.register(PC) == pc
         code = gdb.ask(b"m%x,10" % pc)
         physical = int(gdb.monitor(f"translate {pc:#x}"), 16)
         assert run.machine.memory.read(physical, 16).hex().encode() == code
@@ -179,9 +182,6 @@ def test_memory_by_virtual_and_physical_address() -> None:
         assert gdb.ask(b"m%x,10" % pc)[:1] == b"E"
         assert "virtual" in gdb.monitor("phys off")
         assert gdb.ask(b"m%x,10" % pc) == code
-        assert gdb.ask(b"Z0,%x,4" % pc) == b"OK"
-        assert gdb.ask(b"c").startswith(b"T05")
-        assert gdb.register(PC) == pc
         assert gdb.ask(b"c") == b"W00"
         assert run.end().reason is Reason.POWER_OFF
 
@@ -300,10 +300,29 @@ def test_a_waiting_guest_can_be_held_and_resumed() -> None:
         time.sleep(0.1)
         gdb.interrupt()
         assert gdb.receive().startswith(STOPPED_BY_INTERRUPT)
-        gdb.send(b"s")
+        pc = gdb.register(PC)
+        assert gdb.ask(b"s").startswith(STOPPED_BY_STEP)  # waiting, stepped, takes no time
+        assert gdb.register(PC) != pc
+        assert gdb.ask(b"s").startswith(STOPPED_BY_STEP)
+        assert gdb.register(PC) == pc
+        gdb.monitor("interrupts on")
+        gdb.ask(b"s")
+        gdb.ask(b"s")
+        gdb.send(b"s")  # waits now
         time.sleep(0.1)
         gdb.interrupt()
-        assert gdb.receive()[:1] == b"T"
+        assert gdb.receive().startswith(STOPPED_BY_INTERRUPT)
+        assert run.stop is None
+
+
+def test_a_step_that_restarts_the_guest_leaves_no_trace() -> None:
+    text = "li t0, 32\ncsrw sie, t0\nli t0, 0x100000\nli t1, 0x7777\nstore: sw t1, (t0)\n1: j 1b"
+    with running(text) as run, connected(run.port.address) as gdb:
+        while gdb.register(PC) != assembled(text).symbols["store"]:
+            assert gdb.ask(b"s").startswith(STOPPED_BY_STEP)
+        assert gdb.register(65 + 0x104) == 32
+        assert gdb.ask(b"s").startswith(STOPPED_BY_STEP)
+        assert (gdb.register(PC), gdb.register(65 + 0x104)) == (KERNEL, 0)
         assert run.stop is None
 
 

@@ -19,7 +19,7 @@ from guesthouse.virtual.machine.stop import ENDS, Reason, Stop
 if TYPE_CHECKING:
     from guesthouse.virtual.machine.machine import Machine
 
-SYSTEM, FUNCTION, WFI = 0x73, 0x7000, 0x1050_0073
+SYSTEM, FUNCTION = 0x73, 0x7000
 INTERRUPT_ENABLES = (0x104, 0x304)  # the CSRs sie and mie
 
 
@@ -181,21 +181,26 @@ class Debugger:
     # --- one instruction ----------------------------------------------------------------------------------------------
 
     def _step(self, timeout: float | None, until: Wanted | None) -> Stop:
-        """One instruction, not an interrupt in its place unless that is wanted or the instruction is about them."""
-        state, masks = self._core.state, self._target is not None and self._target.masks_interrupts
-        if not masks or self._runner.waiting or self._about_interrupts():
-            return self._runner.run(1, timeout, until)
-        enabled, state.mie = int(state.mie), 0
-        try:
-            return self._runner.run(1, timeout, until)
-        finally:
-            state.mie, state.attention = enabled, 1
+        """One instruction, not an interrupt in its place unless that is wanted or it chooses which are enabled.
 
-    def _about_interrupts(self) -> bool:
-        """Whether the next instruction waits for interrupts, or reads or writes which are enabled."""
+        Waiting for an interrupt then does nothing, as when a hardware debugger steps (debug specification, 4.4).
+        """
+        runner, state = self._runner, self._core.state
+        if self._target is None or not self._target.masks_interrupts or self._enables_interrupts():
+            return runner.run(1, timeout, until)
+        enabled, restarts = int(state.mie), runner.restarts
+        state.mie, runner.waiting = 0, False
+        try:
+            return runner.run(1, timeout, until)
+        finally:
+            if runner.restarts == restarts:
+                state.mie, runner.waiting = enabled, False
+            state.attention = 1
+
+    def _enables_interrupts(self) -> bool:
+        """Whether the next instruction reads or writes which interrupts are enabled."""
         try:
             word = int.from_bytes(self._machine.virtual.read(self._machine.registers["pc"], 4), "little")
         except UserError:
             return False
-        accesses = word & 0x7F == SYSTEM and word & FUNCTION != 0 and word >> 20 in INTERRUPT_ENABLES
-        return word == WFI or accesses
+        return word & 0x7F == SYSTEM and word & FUNCTION != 0 and word >> 20 in INTERRUPT_ENABLES
