@@ -75,7 +75,7 @@ def _reset(target: Target, words: Sequence[str]) -> Outcome:
     """reset: start the guest anew; it stands at its first instruction"""
     target.machine.reset()
     pc = target.machine.registers["pc"]
-    return Outcome(f"The guest stands at {pc:#x}; tell the debugger with `flushregs` or `stepi`.\n")
+    return Outcome(f"The guest stands at {pc:#x}; tell gdb with `maintenance flush register-cache` or `stepi`.\n")
 
 
 def _quit(target: Target, words: Sequence[str]) -> Outcome:
