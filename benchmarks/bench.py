@@ -134,6 +134,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="guesthouse-bench-") as scratch:
         session = Session(chosen, Path(scratch))
         session.ours.build_native_parts()
+        session.ours.start_service()
         results = run_parts(session)
     results.write(chosen)
     failures = results.failures()

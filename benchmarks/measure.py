@@ -200,15 +200,28 @@ def between_marks(run: Run, name: str) -> Measurement:
 
 
 def wait_for_orphans(seconds: float) -> bool:
-    """Wait until no descendant is left of earlier runs, at most so long; False where one lives on."""
-    deadline = time.monotonic() + seconds
+    """Wait until no descendant is left of earlier runs, at most so long; False where one lives on.
+
+    The compile service stays between runs; it is waited for until it has nothing more to do.
+    """
+    deadline, before = time.monotonic() + seconds, -1.0
     while True:
         reap_adopted()
-        if len(processes_of(os.getpid())) == 1:
+        now = cpu_of_descendants()
+        if now == before and all(_is_service(pid) for pid in processes_of(os.getpid()) if pid != os.getpid()):
             return True
+        before = now
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.05)
+        time.sleep(0.1)
+
+
+def _is_service(pid: int) -> bool:
+    """Whether a process is our compile service, or one of its workers."""
+    try:
+        return b"compile_service" in Path("/proc", str(pid), "cmdline").read_bytes()
+    except OSError:  # it has ended
+        return True
 
 
 def reap_adopted() -> None:
