@@ -63,7 +63,7 @@ def test_a_service_that_dies_is_noticed_once_and_its_requests_forgotten() -> Non
     engine = cast(NativeEngine, SimpleNamespace(isa=ISA, state=SimpleNamespace(arrived=0)))
     source = LostSource()
     tested = Translations(engine, cast(NativeCode, source), waits=False)
-    tested._asked = {"a": Wanted(0, 0, b"", "a"), "b": Wanted(1, 0, b"", "b")}
+    tested._asked = {"a": Wanted(tested.engine, 0, 0, b"", "a"), "b": Wanted(tested.engine, 1, 0, b"", "b")}
     tested._listen()
     tested._listen()
     source.interrupt()
@@ -80,7 +80,7 @@ def test_a_service_that_dies_is_noticed_once_and_its_requests_forgotten() -> Non
 
 def test_answers_are_matched_by_name_and_an_unknown_one_is_left() -> None:
     tested = translations()
-    tested._asked = {"a": Wanted(0, 0, b"", "a"), "b": Wanted(1, 0, b"", "b")}
+    tested._asked = {"a": Wanted(tested.engine, 0, 0, b"", "a"), "b": Wanted(tested.engine, 1, 0, b"", "b")}
     for name in ("b", "unknown", "a"):
         tested._take({"name": name, "seconds": 0.5, "error": "no"})
     assert not tested._asked and set(tested._known) == {"a", "b"}

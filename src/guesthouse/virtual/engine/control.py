@@ -3,7 +3,8 @@
 In the semantics language, run natively. `interpreter.py` writes the few lines of IR that join these with the handlers.
 """
 
-from guesthouse.virtual.memory.code import find_code
+from guesthouse.virtual.memory.code import drop_all_code, find_code
+from guesthouse.virtual.memory.crew import meet
 from guesthouse.virtual.memory.shadow import BANK, FETCH_BANK, SUSPENDED
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.exits import Exit
@@ -68,6 +69,11 @@ def find_next(s: State) -> u64:
     if s.exit_reason != 0:
         return 0
     s.code_dropped = 0
+    if s.peer_count > 1:
+        meet(s)
+        if s.drop_all != 0:
+            s.drop_all = 0
+            drop_all_code(s)
     if s64(s.remaining) <= 0:
         if steps(s) >= s.target:
             s.exit_reason = Exit.BUDGET

@@ -10,13 +10,14 @@ from array import array
 from collections.abc import Iterable
 
 from guesthouse.host.memory import Mapping, address_of
+from guesthouse.virtual.engine.crew import Crew, Enter
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.objects import Arena, read_object
 from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.source import symbol_of
-from guesthouse.virtual.engine.stitcher import Stitcher
+from guesthouse.virtual.engine.stitcher import LEAST_ROOM, ROOM, Stitcher
 from guesthouse.virtual.engine.translations import Translations
-from guesthouse.virtual.memory import code_page, shadow
+from guesthouse.virtual.memory import code_page, peers, shadow
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.spec.description import Isa
 from guesthouse.virtual.spec.exits import Exit
@@ -42,7 +43,10 @@ def code_page_size(unit: int) -> int:
 
 
 class NativeEngine:
-    """Runs one processor in native code; `run` is the contract that every engine keeps."""
+    """Runs one processor in native code; `run` is the contract that every engine keeps.
+
+    The processors of one machine have an engine each. They share what the first one was made with (`make_native`).
+    """
 
     def __init__(
         self,
@@ -52,24 +56,31 @@ class NativeEngine:
         code_source: NativeCode,
         mode: str = "auto",
         hot: int | None = None,
+        processors: int = 1,
+        first: NativeEngine | None = None,
     ) -> None:
         """`mode`: interpreter, stitcher, translator (which waits for each region), or auto, which is all of them.
 
         hot: jumps that make a place worth translating; then a single one makes it worth stitching.
+        processors: how many the machine has; for all but the first, `first` is the first one's engine.
         """
         self.isa = isa
         self._source = code_source
-        runtime_object = code_source.runtime()
+        self._first = first
         self.memory = memory
         self.state = state
-        self.arena = Arena(ARENA)
-        self.arena.symbols |= self.arena.place(read_object(runtime_object))
+        if first is None:
+            self.arena = Arena(ARENA)
+            self.arena.symbols |= self.arena.place(read_object(code_source.runtime()))
+            self.crew = Crew(memory, state.layout, processors)
+        else:
+            self.arena, self.crew = first.arena, first.crew
         self._banks = Mapping(isa.contexts * shadow.BANK, "the shadow page table")
         self._fetch = Mapping(isa.contexts * shadow.FETCH_BANK, "the shadow page table")
         page = code_page_size(isa.unit)
         self._pool = Mapping((CODE_POOL_PAGES + 1) * page, "decoded code")
         self._symbol = {semantics.__name__: symbol_of(semantics) for semantics in Runtime.SOURCES}
-        self._enter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.arena.symbols["enter"])
+        self._enter: Enter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.arena.symbols["enter"])
         decode = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
         self._decode = decode(self.arena.symbols["decode"])
         names = ("instructions", "target", "slice_end", "remaining", "exit_reason")
@@ -81,11 +92,18 @@ class NativeEngine:
         self.stitcher: Stitcher | None = None
         self.state.heat_mask = 0 if hot else HEAT_MASK
         if mode in STITCHING:
-            self.stitcher = Stitcher(state, self.arena, code_source.stencils())
+            stencils = None if first else code_source.stencils()
+            room = max(LEAST_ROOM, ROOM // self.crew.count)
+            self.stitcher = Stitcher(state, self.arena, room, stencils or first.stitcher)
         if mode in TRANSLATING:
-            self.translations = Translations(self, code_source, waits=mode == "translator")
+            if first is None:
+                self.translations = Translations(self, code_source, waits=mode == "translator")
+            else:
+                self.translations = first.translations
+                self.translations.engines.append(self)
             self.state.hot = hot or HOT
-        self.arena.keep()
+        if first is None:
+            self.arena.keep()
 
     def _connect(self, page: int) -> None:
         s, memory = self.state, self.memory
@@ -98,16 +116,25 @@ class NativeEngine:
         s.code_end = self._pool.address + (CODE_POOL_PAGES + 1) * page
         s.slice = SLICE
         s.hot = NEVER_HOT
+        number = self.crew.connect(s)
+        if self.crew.count > 1:
+            self._enter = self.crew.entering(number, self._enter)
         s.clock_function = address_of("clock_gettime")
         lookup = self.arena.symbols[f"handler.{int(Handler.LOOKUP)}"]
         self._call("clear_code_page", s.lonely_page, 0, 0, lookup)
         self._call("forget_translations")
-        memory.gate = lambda frame, physical, size: self._call("pass_gate", frame, physical, size)
+        if self._first is None:
+            writer = s
+            if self.crew.count > 1:
+                writer = self.crew.monitor
+                writer.ram_base, writer.ram_size, writer.ram_host = s.ram_base, s.ram_size, s.ram_host
+                writer.frames = s.frames
+            memory.gate = lambda frame, physical, size: self._call("pass_gate", frame, physical, size, state=writer)
 
-    def _call(self, name: str, *arguments: int) -> None:
+    def _call(self, name: str, *arguments: int, state: ProcessorState | None = None) -> None:
         kinds = [ctypes.c_void_p] + [ctypes.c_uint64] * len(arguments)
         function = ctypes.CFUNCTYPE(None, *kinds)(self.arena.symbols[self._symbol[name]])
-        function(self.state.address, *arguments)
+        function((state or self.state).address, *arguments)
 
     def run(self, budget: int) -> Exit:
         """Run until something needs the monitor, at most `budget` steps (instructions and traps)."""
@@ -130,7 +157,12 @@ class NativeEngine:
             self.forget()
             self.stitcher.empty()
         elif self.translations is not None:
-            self.translations.serve()
+            self.translations.serve(self)
+
+    def code_page_of(self, frame: int) -> int:
+        """Host address of the code page for a frame (host address of its entry), 0 for none."""
+        entry = self.state.codes + ((frame - self.state.frames) >> peers.CODES_SHIFT)
+        return int(ctypes.c_uint64.from_address(entry).value)
 
     def decode(self, slot: int, word: int) -> int:
         """Fill a decoded slot from instruction bits; gives the length, 0 where none matches."""
@@ -167,15 +199,33 @@ class NativeEngine:
         """Drop what is remembered of the guest's page tables."""
         self._call("forget_translations")
 
+    def fence_others(self, numbers: Iterable[int], code: bool) -> None:
+        """Have other processors see code written before (`code`), or forget the guest's page tables; then come back.
+
+        None of them runs an instruction of the guest's afterwards without having done it. They are waited for at the
+        end of their slices only.
+        """
+        crew = self.crew
+        waiting = []
+        for number in numbers:
+            line = crew.note(number, peers.REFETCH if code else peers.FORGET)
+            self._call("ask", line, state=crew.monitor)
+            waiting.append((number, crew.looks(number)))
+        for number, looks in waiting:
+            crew.wait_for(number, looks)
+
     def close(self) -> None:
-        """Give everything back to the host; the engine may not be used any more."""
-        if self.translations is not None:
+        """Give everything back to the host; the engine may not be used any more. The first one must be closed last."""
+        if self.translations is not None and self._first is None:
             self.translations.close()
         if self.stitcher is not None:
             self.stitcher.close()
-        self._source.close()
-        for mapping in (self._banks, self._fetch, self._pool, self.arena.mapping):
+        for mapping in (self._banks, self._fetch, self._pool):
             mapping.close()
+        if self._first is None:
+            self._source.close()
+            self.arena.mapping.close()
+            self.crew.close()
 
     def forget(self) -> None:
         """Drop all decoded code and cached translations (the memory under them was replaced)."""

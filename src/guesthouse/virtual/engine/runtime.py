@@ -6,7 +6,7 @@ from typing import Any
 
 from guesthouse.virtual.engine import control, stitching
 from guesthouse.virtual.engine.source import Source, Sources
-from guesthouse.virtual.memory import code, code_page, shadow
+from guesthouse.virtual.memory import code, code_page, peers, shadow
 from guesthouse.virtual.spec import hooks
 from guesthouse.virtual.spec.description import Isa
 
@@ -40,7 +40,7 @@ class Runtime:
         *(shadow.forget_translations, shadow.forget_translation, shadow.pass_gate, shadow.frame_of),
         *(code.fetched, code.find_code, code.decode_at, code.break_at, code_page.clear_code_page, code.drop_all_code),
         *(control.nanoseconds, control.retired, control.find_next, control.trapped, control.begin_slice),
-        *(stitching.heated,),
+        *(stitching.heated, peers.ask),
     )
 
     def __init__(self, isa: Isa) -> None:

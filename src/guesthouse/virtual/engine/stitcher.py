@@ -11,14 +11,32 @@ from guesthouse.virtual.engine.stitching import LEAVING, MOST_LEAVING
 from guesthouse.virtual.spec.state import ProcessorState
 
 ROOM = 32 << 20  # bytes of blocks: about a million instructions
+LEAST_ROOM = 4 << 20  # of them for one of many processors
 
 
 class Stitcher:
-    """Stencils of one engine, and the room that blocks are copied to."""
+    """Stencils of one engine, and the room of `size` bytes that blocks are copied to."""
 
-    def __init__(self, state: ProcessorState, arena: Arena, stencils: Stencils) -> None:
+    def __init__(self, state: ProcessorState, arena: Arena, size: int, stencils: Stencils | Stitcher) -> None:
+        """`stencils`: or the stitcher of another processor that has them already."""
         self._state = state
-        self._room = arena.reserve(ROOM)
+        self._size = size
+        self._room = arena.reserve(size)
+        if isinstance(stencils, Stitcher):
+            self._share(stencils)
+        else:
+            self._take(arena, stencils)
+        self.empty()
+
+    def _share(self, other: Stitcher) -> None:
+        state, known = self._state, other._state
+        self._tables = Mapping(MOST_LEAVING * LEAVING, "stencils")
+        state.leaving = self._tables.address
+        for name in ("stencil_parts", "stencil_index", "stencil_count", "stitch_writable"):
+            setattr(state, name, getattr(known, name))
+
+    def _take(self, arena: Arena, stencils: Stencils) -> None:
+        state = self._state
         image = arena.put(stencils.image)
         empty = len(Table(stencils, image, arena.symbols, 0).data)
         self._tables = Mapping(empty + MOST_LEAVING * LEAVING, "stencils")
@@ -30,12 +48,11 @@ class Stitcher:
         state.stencil_count = len(stencils.instructions)
         state.leaving = where + len(table.data)
         state.stitch_writable = arena.mapping.writable - arena.mapping.address
-        self.empty()
 
     def empty(self) -> None:
         """Begin again at the beginning of the room; no slot may hold a block any more."""
         s = self._state
-        s.stitch_next, s.stitch_end, s.stitch_full = self._room, self._room + ROOM, 0
+        s.stitch_next, s.stitch_end, s.stitch_full = self._room, self._room + self._size, 0
 
     def close(self) -> None:
         """Give the tables back."""

@@ -16,7 +16,6 @@ from guesthouse.errors import UserError
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.objects import ArenaFull, read_object
 from guesthouse.virtual.memory import code_page as layout
-from guesthouse.virtual.memory import frames
 from guesthouse.virtual.spec.host_words import Handler
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for th
 class Wanted:
     """A hot place: its code page (host address), the offset of its first instruction, the bytes seen there."""
 
+    engine: NativeEngine  # whose code page it is
     code_page: int
     entry: int
     page: bytes
@@ -50,10 +50,14 @@ class Counts:
 
 
 class Translations:
-    """The regions of one engine."""
+    """The regions of one engine, or of all that share it: each installs in its own code pages, in its own thread."""
 
     def __init__(self, engine: NativeEngine, source: NativeCode, waits: bool) -> None:
         self.engine = engine
+        self.engines = [engine]
+        self._serving = engine
+        self._lock = threading.Lock()
+        self._ready: list[Wanted] = []  # come while another engine served; they are known
         self.source = source
         self.waits = waits
         self.counts = Counts()
@@ -67,15 +71,23 @@ class Translations:
         self._words = PAGE // unit * layout.SLOT + layout.SENTINELS * layout.SLOT
         self._map = self._words + layout.WORDS + PAGE // unit * layout.COUNTER
 
-    def serve(self) -> None:
+    def serve(self, engine: NativeEngine | None = None) -> None:
         """What a service exit is for: install what has arrived, ask for what has become hot."""
-        s = self.engine.state
-        if s.arrived:
-            s.arrived = 0
-            while self._arrived:
-                self._take(self._arrived.popleft())
-        else:
-            self._want(s.code_page, s.pc & 0xFFF)
+        with self._lock:
+            self._serving = engine or self.engine
+            s = self._serving.state
+            if s.arrived:
+                s.arrived = 0
+                while self._arrived:
+                    self._take(self._arrived.popleft())
+                self._install_ready()
+            else:
+                self._want(s.code_page, s.pc & 0xFFF)
+
+    def _install_ready(self) -> None:
+        waiting, self._ready = self._ready, []
+        for wanted in waiting:
+            self._install(wanted, self._known[wanted.name])
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -84,7 +96,8 @@ class Translations:
             return  # the lonely page: what runs there may not stay decoded
         host = _read(code_page + self._words + layout.HOST_PAGE)
         page = ctypes.string_at(host, PAGE)
-        wanted = Wanted(code_page, entry, page, self.source.region_name(page, entry))
+        name = self.source.region_name(page, entry)
+        wanted = Wanted(self._serving, code_page, entry, page, name)
         known = self._known.get(wanted.name)
         if known is None and (known := self.source.known_region(wanted.name)) is not None:
             self.counts.from_cache += 1
@@ -132,7 +145,8 @@ class Translations:
         while self._requests.acquire():
             answer = self._answer()
             self._arrived.append(answer)
-            self.engine.state.arrived = 1
+            for engine in self.engines:
+                engine.state.arrived = 1
             if answer is None:
                 return
 
@@ -185,11 +199,16 @@ class Translations:
         if not region["object"]:
             self.counts.refused += 1
             return
-        if self.engine.state.breakpoint_count:
+        engine = wanted.engine
+        if engine is not self._serving:
+            self._ready.append(wanted)
+            engine.state.arrived = 1
+            return
+        if engine.state.breakpoint_count:
             return  # code stays with the interpreter, which stops at them
         page, host = wanted.code_page, _read(wanted.code_page + self._words + layout.HOST_PAGE)
         frame = _read(page + self._words + layout.FRAME_PAGE)
-        if not frame or _read(frame + frames.CODE) != page:
+        if not frame or engine.code_page_of(frame) != page:
             return  # the page was given back
         for start, end in region["extents"]:
             if ctypes.string_at(host + start, end - start) != wanted.page[start:end]:
@@ -215,8 +234,10 @@ class Translations:
 
     def _start_over(self) -> None:
         """The arena is full: drop every translation; what is hot comes back."""
-        self.engine.forget()
-        self.engine.arena.drop()
+        with self.engine.crew.exclusive():
+            for engine in self.engines:
+                engine.forget()
+            self.engine.arena.drop()
         for region in self._known.values():
             region.pop("address", None)
 

@@ -5,12 +5,14 @@ from guesthouse.virtual.memory.code_page import (
     HOST_PAGE,
     NEXT_FREE,
     SLOT,
+    SETTLED_IN,
     clear_code_page,
     code_page_bytes,
     page_words,
     scratch_of,
 )
-from guesthouse.virtual.memory.frames import CODE, HAS_CODE, STATE
+from guesthouse.virtual.memory.crew import close_gate, unsettle
+from guesthouse.virtual.memory.peers import change_state, code_entry
 from guesthouse.virtual.memory.shadow import (
     DO_NOT_CACHE,
     FETCH,
@@ -21,7 +23,6 @@ from guesthouse.virtual.memory.shadow import (
     SUSPENDED,
     forget_translations,
     frame_of,
-    gate_writes,
     place_in,
 )
 from guesthouse.virtual.spec.description import function
@@ -56,10 +57,12 @@ def new_code_page(s: State, frame: u64, physical: u64) -> u64:
             drop_all_code(s)
         page = s.code_next
         s.code_next = u64(page + code_page_bytes())
+        host_store(page_words(page) + SETTLED_IN, 8, 0)
     clear_code_page(s, page, place_in(s, frame, physical & ~0xFFF), frame, host_handler(Handler.DECODE))
-    host_store(frame + CODE, 8, page)
-    host_store(frame + STATE, 8, host_load(frame + STATE, 8) | HAS_CODE)
-    gate_writes(s, frame)
+    host_store(code_entry(s, frame), 8, page)
+    close_gate(s, frame)
+    if s.peer_count > 1:
+        unsettle(s, page)
     return page
 
 
@@ -70,10 +73,11 @@ def drop_all_code(s: State) -> None:
         words = page_words(u64(s.code_pool + i * code_page_bytes()))
         frame = host_load(words + FRAME_PAGE, 8)
         if frame != 0:
-            host_store(frame + CODE, 8, 0)
-            host_store(frame + STATE, 8, host_load(frame + STATE, 8) & ~HAS_CODE)
+            host_store(code_entry(s, frame), 8, 0)
+            change_state(frame, s.own_code, 0)
     s.code_next = s.code_pool
     s.code_free = 0
+    s.unsettled = 0
     s.code_resets = u64(s.code_resets + 1)
     forget_translations(s)
 
@@ -96,7 +100,7 @@ def find_code(s: State) -> u64:
         s.code_page = s.lonely_page
         host_store(page_words(s.lonely_page) + HOST_PAGE, 8, place_in(s, frame, page & ~0xFFF))
         return decode_at(s, address, s.lonely_page)
-    code = host_load(frame + CODE, 8)
+    code = host_load(code_entry(s, frame), 8)
     if code == 0:
         code = new_code_page(s, frame, page & ~0xFFF)
     s.code_page = code
@@ -121,8 +125,11 @@ def instruction_bytes(s: State, address: u64, place: u64) -> u64:
     """The bytes of the instruction at an address whose first byte lies at host `place`, or a trap."""
     available = 4096 - (address & 0xFFF)
     word = 0
-    for i in range(available if available < 8 else 8):
-        word = word | (host_load(u64(place + i), 1) << ((8 * i) & 63))
+    if available >= 8:  # in one piece: others may be writing there
+        word = host_load(place, 8)
+    else:
+        for i in range(available):
+            word = word | (host_load(u64(place + i), 1) << ((8 * i) & 63))
     size = length(u64(word))
     if size > available:
         rest = fetch_place(s, u64(address + available))

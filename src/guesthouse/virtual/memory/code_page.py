@@ -7,7 +7,7 @@ decoded, more sentinels, the page's own words, a counter of jumps to each slot, 
 whether a translation holds it.
 """
 
-from guesthouse.virtual.memory.frames import CODE, HAS_CODE, STATE
+from guesthouse.virtual.memory.peers import change_state, code_entry
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.hooks import LONGEST, UNIT_SHIFT
 from guesthouse.virtual.spec.host_words import Handler, host_handler, host_load, host_store
@@ -19,8 +19,9 @@ OPERANDS = 8  # the operands
 SENTINELS = 32  # slots behind the page's own: a sentinel, the scratch slot, sentinels up to the longest instruction
 SCRATCH = 1
 
-# The page's own words: host address of the bytes, frame, writes that hit the page, the next free code page.
-HOST_PAGE, FRAME_PAGE, WRITES, NEXT_FREE = 0, 8, 16, 24
+# The page's own words: host address of the bytes, frame, writes that hit the page, the next free code page; and for
+# `crew`: the next page that is not settled, the round in which it will be (0: it is settled).
+HOST_PAGE, FRAME_PAGE, WRITES, NEXT_FREE, NEXT_UNSETTLED, SETTLED_IN = 0, 8, 16, 24, 32, 40
 WORDS = 64
 COUNTER = 2  # bytes
 
@@ -81,7 +82,7 @@ def clear_code_page(s: State, page: u64, host: u64, frame: u64, handler: u64) ->
 @function
 def drop_code(s: State, frame: u64, physical: u64, size: u64) -> flag:
     """Undo every instruction that has a byte among those written; gives 1 where the page has none left at all."""
-    page = host_load(frame + CODE, 8)
+    page = host_load(code_entry(s, frame), 8)
     offset = physical & 0xFFF
     before = LONGEST - (1 << UNIT_SHIFT)
     first = u64(offset - before if offset >= before else 0) >> UNIT_SHIFT
@@ -106,8 +107,8 @@ def drop_code(s: State, frame: u64, physical: u64, size: u64) -> flag:
 def give_back(s: State, page: u64, frame: u64) -> None:
     """Part a code page from its frame. Who is still on it finds only ways to look up where to go on."""
     fill_slots(page, host_handler(Handler.LOOKUP))
-    host_store(frame + CODE, 8, 0)
-    host_store(frame + STATE, 8, host_load(frame + STATE, 8) & ~HAS_CODE)
+    host_store(code_entry(s, frame), 8, 0)
+    change_state(frame, s.own_code, 0)
     host_store(page_words(page) + FRAME_PAGE, 8, 0)
     host_store(page_words(page) + NEXT_FREE, 8, s.code_free)
     s.code_free = page

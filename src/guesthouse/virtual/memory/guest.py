@@ -12,7 +12,8 @@ from guesthouse.virtual.memory.frames import FRAME, GATED, HOST, PAGE, STATE, WA
 class GuestMemory:
     """`size` bytes of RAM at guest-physical `base`. Addresses are guest-physical; values little-endian.
 
-    `gate(frame_address, physical, size)` is called before a write to a page whose state asks for it.
+    `gate(frame_address, physical, size)` is called after a write to a page whose state asks for it. Processors may run
+    meanwhile: what they have decoded before then is undone, and what they decode later they see.
     """
 
     def __init__(self, base: int, size: int) -> None:
@@ -48,9 +49,9 @@ class GuestMemory:
         """Copy in, through the gate; raises BadAddress outside RAM before anything changed."""
         done = 0
         for index, offset, physical, step in list(self._spans(address, len(data))):
+            self.mapping.view[offset : offset + step] = data[done : done + step]
             if self._frames[index + STATE // 8] & GATED:
                 self.gate(self.table.address + index * 8, physical, step)
-            self.mapping.view[offset : offset + step] = data[done : done + step]
             done += step
 
     def load(self, address: int, size: int) -> int:

@@ -7,13 +7,14 @@ A tag is the guest-virtual page; an impossible one (`NO_TAG`) matches nothing.
 
 from guesthouse.virtual.memory.code_page import drop_code
 from guesthouse.virtual.memory.frames import CLEAN, FRAME, GATED, HAS_CODE, HOST, STATE, WATCHED
+from guesthouse.virtual.memory.peers import change_state, tell_peers
 from guesthouse.virtual.spec.access import Access
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.hooks import access_fault, data_context, translate
 from guesthouse.virtual.spec.host_words import host_compare_exchange, host_load, host_store
 from guesthouse.virtual.spec.layout import Field
-from guesthouse.virtual.spec.words import MASK64, State, Trap, flag, u64
+from guesthouse.virtual.spec.words import MASK64, State, Trap, fence, flag, u64
 
 # A bank is four arrays of words, so that a probe needs one index: read tags, write tags, host minus guest address,
 # frame.
@@ -119,8 +120,11 @@ def write_host(place: u64, size: u64, value: u64) -> None:
 def pass_gate(s: State, frame: u64, physical: u64, size: u64) -> None:
     """What a write to a gated page must do first: mark it dirty, drop the code in the bytes written."""
     state = host_load(frame + STATE, 8)
-    host_store(frame + STATE, 8, state & ~CLEAN)
-    if state & HAS_CODE != 0 and drop_code(s, frame, physical, size):
+    if state & CLEAN != 0:
+        change_state(frame, CLEAN, 0)
+    if state & HAS_CODE & ~s.own_code != 0:
+        tell_peers(s, u64(state), physical, size)
+    if state & s.own_code != 0 and drop_code(s, frame, physical, size):
         forget_fetches(s)
 
 
@@ -184,12 +188,20 @@ def watches(watch: u64, physical: u64, size: u64, kind: u64) -> flag:
 
 
 def fill(s: State, slot: u64, context: u64, tag: u64, frame: u64, addend: u64, rights: u64, state: u64) -> None:
-    """Put a translation into its slot; a gated page gets no write tag, a watched one no tag at all."""
+    """Put a translation into its slot; a gated page gets no write tag, a watched one no tag at all.
+
+    With several processors, the page may become gated just now. The other one makes it so and then takes our tags; we
+    put our tag there and then look again: a fence between the two on either side, so one of us sees the other.
+    """
     s.banks_used |= 1 << (context & 63)
     host_store(slot + READ_TAG, 8, tag if rights & MAY_LOAD != 0 and state & WATCHED == 0 else NO_TAG)
     host_store(slot + WRITE_TAG, 8, tag if rights & MAY_STORE != 0 and state & GATED == 0 else NO_TAG)
     host_store(slot + ADDEND, 8, addend)
     host_store(slot + FRAME_OF, 8, frame)
+    if s.peer_count > 1 and rights & MAY_STORE != 0:
+        fence(s)
+        if host_load(frame + STATE, 8) & GATED != 0:
+            host_store(slot + WRITE_TAG, 8, NO_TAG)
 
 
 @function
@@ -335,9 +347,14 @@ def forget_fetch(s: State, address: u64) -> None:
 @function
 def gate_writes(s: State, frame: u64) -> None:
     """Take the write tags of a page that has become gated."""
+    take_write_tags(s, s.banks, s.banks_used, frame)
+
+
+def take_write_tags(s: State, banks: u64, used: u64, frame: u64) -> None:
+    """Take the write tags of a page from a processor's banks, `used` being those that hold anything."""
     for bank in range(s.bank_count):
-        if (s.banks_used >> (bank & 63)) & 1 != 0:
+        if (used >> (bank & 63)) & 1 != 0:
             for i in range(ENTRIES):
-                slot = u64(s.banks + bank * BANK + i * ENTRY)
+                slot = u64(banks + bank * BANK + i * ENTRY)
                 if host_load(slot + FRAME_OF, 8) == frame:
                     host_store(slot + WRITE_TAG, 8, NO_TAG)

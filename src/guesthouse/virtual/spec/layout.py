@@ -59,6 +59,7 @@ CONTROL = (
     Field("remaining", saved=False, doc="budget left, spilled where an instruction looks at time"),
     Field("trapped", doc="traps taken: steps that retired nothing"),
     Field("attention", doc="nonzero: look at interrupts and requests at the next poll"),
+    Field("refetch", saved=False, doc="nonzero: an instruction asked to see code that others have written"),
     Field("request", saved=False, doc="nonzero: somebody outside asks the engine to stop"),
     Field("trap_cause", saved=False, doc="the trap being raised"),
     Field("trap_value", saved=False, doc="its value"),

@@ -8,4 +8,5 @@ EXTENSION = "Zifencei"
 
 @instruction("fence.i", "imm[11:0] rs1 001 rd 0001111")
 def fence_i(s):
+    s.refetch = 1
     synchronize(s)
