@@ -12,7 +12,7 @@ import msgspec
 
 from guesthouse.cli.statistics import lines
 from guesthouse.errors import UserError
-from guesthouse.guest.definition import CLOCKS, ENGINES, parse_size
+from guesthouse.guest.definition import CLOCKS, ENGINES, MOST_CPUS, parse_size
 from guesthouse.guest.tiny import RECIPE
 from guesthouse.host.terminal import is_terminal, terminal_environment
 from guesthouse.host.user_folders import write_file
@@ -112,6 +112,9 @@ class Traces(click.ParamType):  # type: ignore[type-arg]
 @click.option("--firmware", metavar="FILE", help="Start this in machine mode: OpenSBI, or a bare-metal program.")
 @click.option("--disk", "disks", type=DiskImage(), multiple=True, metavar="FILE[,readonly]", help="Attach a raw disk.")
 @click.option("--memory", type=Memory(), default="512M", show_default=True, help="RAM, 64M to 16G.")
+@click.option(
+    "--cpus", type=click.IntRange(1, MOST_CPUS), default=1, show_default=True, help="Processors of the guest."
+)
 @click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="How instructions run.")
 @click.option("--clock", type=click.Choice(CLOCKS), default="host", show_default=True, help="What the guest's time is.")
 @click.option("--seed", type=click.IntRange(0), help="Make all randomness come from this number.")
@@ -164,6 +167,7 @@ def plan_of(image: str | None, words: tuple[str, ...] | None, options: dict[str,
         firmware=firmware,
         disks=tuple(options["disks"]),
         memory=options["memory"],
+        cpus=options["cpus"],
         engine=options["engine"],
         clock=options["clock"],
         seed=options["seed"],

@@ -10,6 +10,7 @@ from guesthouse.errors import UserError
 
 MIB = 1 << 20
 LEAST_MEMORY, MOST_MEMORY = 64 * MIB, 16 << 30
+MOST_CPUS = 32
 PAGE = 4096
 CLOCKS = ("host", "instructions")
 ENGINES = ("auto", "reference", "interpreter", "stitcher", "translator")
@@ -36,12 +37,14 @@ class File(msgspec.Struct, frozen=True):
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """A guest as data.
 
-    `memory` counts bytes of RAM. `clock` is "host", or "instructions": one nanosecond an instruction. Where `seed` is
-    given, all randomness that the guest gets comes from it. `disks` maps serial numbers to whether the disk is
-    read-only, in the order of the slots; `ports` names the ports of a virtio console. `reboot`: a reset starts again.
+    `memory` counts bytes of RAM, `cpus` the processors. `clock` is "host", or "instructions": one nanosecond an
+    instruction. Where `seed` is given, all randomness that the guest gets comes from it. `disks` maps serial numbers to
+    whether the disk is read-only, in the order of the slots; `ports` names the ports of a virtio console. `reboot`: a
+    reset starts again.
     """
 
     memory: int = 512 * MIB
+    cpus: int = 1
     kernel: File = File()
     initrd: File = File()
     firmware: File = File()
@@ -60,6 +63,8 @@ def check(definition: Definition) -> Definition:
         raise UserError(f"A machine can have 64 MiB to 16 GiB of memory, not {size}; choose a size between.")
     if definition.memory % PAGE:
         raise UserError(f"The memory of {definition.memory} bytes is not a multiple of 4096; choose a round size.")
+    if not 1 <= definition.cpus <= MOST_CPUS:
+        raise UserError(f"A machine can have 1 to {MOST_CPUS} CPUs, not {definition.cpus}; choose a number between.")
     if definition.clock not in CLOCKS:
         raise UserError(f"There is no clock {definition.clock!r}; choose {' or '.join(CLOCKS)}.")
     if not definition.kernel and not definition.firmware:

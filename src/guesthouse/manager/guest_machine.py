@@ -20,6 +20,7 @@ def build_machine(plan: Plan, console: CharacterBackend | None, ports: Mapping[s
         firmware=plan.firmware or None,
         append=append,
         memory=plan.memory,
+        cpus=plan.cpus,
         disks=[(disk.path, disk.readonly) for disk in plan.disks],
         ports=ports,
         console=console,

@@ -37,6 +37,7 @@ class Plan(msgspec.Struct, frozen=True, tag="plan"):
     firmware: str = ""
     disks: tuple[Disk, ...] = ()
     memory: int = 512 << 20
+    cpus: int = 1
     engine: str = "auto"
     clock: str = "host"
     seed: int | None = None

@@ -185,7 +185,9 @@ class Worker:
             status = self._command.status
         text = stop.text if stop.reason is Reason.PANIC else ""
         signature = machine.signature(self._plan.signature_granularity) if self._plan.signature else None
-        return Ended(status & 0xFF, text, run_statistics(machine, time.thread_time()), signature)
+        return Ended(
+            status & 0xFF, text, run_statistics(machine, time.thread_time() + machine.thread_seconds), signature
+        )
 
     # --- input --------------------------------------------------------------------------------------------------------
 

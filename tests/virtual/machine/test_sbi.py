@@ -1,7 +1,9 @@
 import pytest
 
 from guesthouse.virtual.isa.riscv64 import ISA
+from guesthouse.virtual.machine.cpu import Cpu
 from guesthouse.virtual.machine.engines import make_state
+from guesthouse.virtual.machine.harts import Harts
 from guesthouse.virtual.machine.sbi import BASE, DBCN, HSM, IPI, RFENCE, SRST, TIME, Sbi
 from guesthouse.virtual.memory.guest import GuestMemory
 
@@ -41,7 +43,7 @@ class Environment:
 def sbi():
     state = make_state(ISA)
     state.environment = Environment()
-    sbi = Sbi(state, Board())
+    sbi = Sbi(0, state, Board(), Harts([Cpu(0, state, None)]))
     yield sbi
     sbi.board.memory.close()
 

@@ -155,3 +155,7 @@ class MemoryWords(TargetState):
 
     def _word_fence(self) -> None:
         self.text.emit("fence seq_cst")
+
+    def _word_fence_tso(self) -> None:
+        """On an x86-64 host nothing at all: it only keeps LLVM from moving accesses."""
+        self.text.emit("fence acq_rel")

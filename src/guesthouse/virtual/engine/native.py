@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 from array import array
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 
 from guesthouse.host.memory import Mapping, address_of
 from guesthouse.virtual.engine.crew import Crew, Enter
@@ -92,15 +93,14 @@ class NativeEngine:
         self.stitcher: Stitcher | None = None
         self.state.heat_mask = 0 if hot else HEAT_MASK
         if mode in STITCHING:
-            stencils = None if first else code_source.stencils()
             room = max(LEAST_ROOM, ROOM // self.crew.count)
-            self.stitcher = Stitcher(state, self.arena, room, stencils or first.stitcher)
+            known = first.stitcher if first else None
+            self.stitcher = Stitcher(state, self.arena, room, known or code_source.stencils())
         if mode in TRANSLATING:
-            if first is None:
-                self.translations = Translations(self, code_source, waits=mode == "translator")
-            else:
-                self.translations = first.translations
-                self.translations.engines.append(self)
+            known_translations = first.translations if first else None
+            self.translations = known_translations or Translations(self, code_source, waits=mode == "translator")
+            if known_translations is not None:
+                known_translations.engines.append(self)
             self.state.hot = hot or HOT
         if first is None:
             self.arena.keep()
@@ -198,6 +198,10 @@ class NativeEngine:
     def forget_translations(self) -> None:
         """Drop what is remembered of the guest's page tables."""
         self._call("forget_translations")
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Have no processor of the machine in native code meanwhile; called by a thread that is in none itself."""
+        return self.crew.exclusive()
 
     def fence_others(self, numbers: Iterable[int], code: bool) -> None:
         """Have other processors see code written before (`code`), or forget the guest's page tables; then come back.

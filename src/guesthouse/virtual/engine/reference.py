@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 
 from guesthouse.virtual.memory.faults import BadAddress
 from guesthouse.virtual.memory.guest import GuestMemory
@@ -303,6 +304,13 @@ class ReferenceEngine:
     def set_watches(self, ranges: Iterable[tuple[int, int, int]]) -> None:
         """Stop before accesses to these: first address, the one behind, 1 reads | 2 writes; guest-physical."""
         self.environment.watches = list(ranges)
+
+    def fence_others(self, numbers: Iterable[int], code: bool) -> None:
+        """No processor remembers anything."""
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """There is no native code."""
+        return nullcontext()
 
     def close(self) -> None:
         """Nothing is held."""

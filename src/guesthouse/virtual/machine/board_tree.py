@@ -15,6 +15,7 @@ from guesthouse.virtual.machine.board import Board, Slot
 PLIC_PHANDLE = 1
 TEST_PHANDLE = 2
 FIRST_HART_PHANDLE = 16
+FIRST_CPU_PHANDLE = 64
 UART_CLOCK = 3_686_400
 CACHE_BLOCK = 64
 BLOCK_SIZES = {"zicbom": "riscv,cbom-block-size", "zicbop": "riscv,cbop-block-size", "zicboz": "riscv,cboz-block-size"}
@@ -87,6 +88,9 @@ def _cpus(board: Board, boot: Boot) -> Node:
     sizes: dict[str, Value] = {BLOCK_SIZES[name]: CACHE_BLOCK for name in names if name in BLOCK_SIZES}
     properties: dict[str, Value] = {"#address-cells": 1, "#size-cells": 0, "timebase-frequency": board.timebase}
     cpus = [_cpu(hart, boot, names, sizes) for hart in range(boot.harts)]
+    if boot.harts > 1:
+        cores = [Node(f"core{hart}", {"cpu": FIRST_CPU_PHANDLE + hart}) for hart in range(boot.harts)]
+        cpus.append(Node("cpu-map", {}, [Node("cluster0", {}, cores)]))
     return Node("cpus", properties, cpus)
 
 
@@ -101,6 +105,7 @@ def _cpu(hart: int, boot: Boot, names: list[str], sizes: dict[str, Value]) -> No
         "riscv,isa-extensions": names,
         "mmu-type": boot.mmu,
         **sizes,
+        **({"phandle": FIRST_CPU_PHANDLE + hart} if boot.harts > 1 else {}),
     }
     controller: dict[str, Value] = {
         "#interrupt-cells": 1,

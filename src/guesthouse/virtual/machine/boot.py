@@ -72,7 +72,7 @@ class _Placed:
         return self.low + self.image.image_size
 
 
-def place_guest(memory: GuestMemory, board: Board, files: Files, append: str, seed: bytes) -> Entry:
+def place_guest(memory: GuestMemory, board: Board, files: Files, append: str, seed: bytes, cpus: int = 1) -> Entry:
     """Write firmware, kernel, initrd and device tree into RAM, which is empty; `seed` is the kernel's first randomness.
 
     Raises UserError where a file is no program for this machine or does not fit.
@@ -92,7 +92,7 @@ def place_guest(memory: GuestMemory, board: Board, files: Files, append: str, se
         initrd = (at, at + len(files.initrd))
         taken.append(initrd)
     boot = Boot(
-        1,
+        cpus,
         memory.size,
         ISA_NAME,
         bootargs=kernel_parameters(append) if kernel else append,

@@ -42,6 +42,11 @@ class Console:
         self._scanned: tuple[str, int] = ("", 0)  # text looked for, and of all output: where it may begin
         self._unsent = bytearray()
 
+    @property
+    def unsent(self) -> bool:
+        """Whether there is output that has not been handed on."""
+        return bool(self._unsent)
+
     # --- the machine's side -------------------------------------------------------------------------------------------
 
     def put(self, data: bytes) -> None:

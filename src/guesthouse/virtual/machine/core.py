@@ -21,7 +21,8 @@ from guesthouse.virtual.isa.riscv64.trap import start_monitored
 from guesthouse.virtual.machine import board as boards
 from guesthouse.virtual.machine.boot import Entry, Files, place_guest
 from guesthouse.virtual.machine.console import Console
-from guesthouse.virtual.machine.engines import Engine, make_engine, make_state
+from guesthouse.virtual.machine.cpu import Cpu
+from guesthouse.virtual.machine.engines import Engine, make_engines, make_state
 from guesthouse.virtual.machine.hart import (
     MACHINE_EXTERNAL,
     SUPERVISOR_EXTERNAL,
@@ -29,20 +30,21 @@ from guesthouse.virtual.machine.hart import (
     InterruptWire,
     MachineClock,
 )
+from guesthouse.virtual.machine.harts import Harts
 from guesthouse.virtual.machine.htif import Htif
 from guesthouse.virtual.machine.inbox import Inbox
 from guesthouse.virtual.machine.input import Input
 from guesthouse.virtual.machine.randomness import SeededEntropy
+from guesthouse.virtual.machine.reset import reset_state
 from guesthouse.virtual.machine.sbi import Sbi
 from guesthouse.virtual.machine.switch import ConsoleBackend, Switch
 from guesthouse.virtual.memory.guest import GuestMemory
-from guesthouse.virtual.spec.layout import Field
+from guesthouse.virtual.spec.state import ProcessorState
 from guesthouse.virtual.storage.raw import RawDisk
 
 ISA_MODULE = "guesthouse.virtual.isa.riscv64"
 RNG_SEED_BYTES = 32
 A0, A1, A2 = 10, 11, 12
-CONTINUING = frozenset({"instructions", "trapped"})  # go on over a reset: the counted clock hangs on them
 
 Disk = str | tuple[str, bool] | BlockBackend
 
@@ -93,7 +95,10 @@ def open_disk(disk: Disk) -> BlockBackend:
 
 
 class Core:
-    """The live objects of one machine; `reset` puts the guest into memory and the processor at its start."""
+    """The live objects of one machine; `reset` puts the guest into memory and the processors at their start.
+
+    `current` is the processor that ran last, or whose exit is being answered; `state` and `sbi` are its.
+    """
 
     def __init__(self, definition: Definition, engine: str, backends: Backends, console: Console) -> None:
         self.definition = definition
@@ -105,23 +110,49 @@ class Core:
                 ("firmware", definition.firmware),
             )
         }
-        self.state = make_state(ISA)
+        states = [make_state(ISA) for _ in range(definition.cpus)]
         self.memory = GuestMemory(0x8000_0000, definition.memory)
-        self.engine = make_engine(engine, ISA, ISA_MODULE, self.memory, self.state)
-        self.environment = Monitor(ISA, self.memory, self.state)
-        self.environment.engine = self.engine
-        if engine != "reference":  # that one has its own
-            self.state.environment = self.environment
-        self.clock = MachineClock(self.state, definition.clock == "instructions")
+        engines = make_engines(engine, ISA, ISA_MODULE, self.memory, states)
+        self.cpus = [Cpu(number, *both) for number, both in enumerate(zip(states, engines, strict=True))]
+        self.current = self.cpus[0]
+        self.engine = engines[0]
+        self.clock = MachineClock(states[0], definition.clock == "instructions", others=states[1:])
         self.entropy = self._entropy(definition)
-        self.inbox = Inbox(self.state)
+        self.inbox = Inbox(states[0])
+        self.clock.on_change = self.inbox.ring
         self.console = console
         self.switch = Switch(self.memory, console, definition.reboot)
-        self.sbi = Sbi(self.state, self.switch)
+        harts = Harts(self.cpus)
+        for cpu in self.cpus:
+            cpu.sbi = Sbi(cpu.number, cpu.state, self.switch, harts)
+            if engine != "reference":  # that one has its own
+                environment = Monitor(ISA, self.memory, cpu.state)
+                environment.engine = cpu.engine
+                cpu.state.environment = environment
         self._build(backends)
         self.entry = Entry(0, 0, 0, {})
         self.htif: Htif | None = None
         self._closed = False
+
+    @property
+    def state(self) -> ProcessorState:
+        """The current processor's."""
+        return self.current.state
+
+    @property
+    def sbi(self) -> Sbi:
+        """What answers the current processor's calls of the firmware."""
+        return self.current.sbi
+
+    @property
+    def steps(self) -> int:
+        """Steps (instructions and traps) that all processors have done."""
+        return sum(cpu.state.instructions for cpu in self.cpus)
+
+    def forget(self) -> None:
+        """Have all engines drop what they derived from memory."""
+        for cpu in self.cpus:
+            cpu.engine.forget()
 
     def _entropy(self, definition: Definition) -> Entropy:
         seed = definition.seed
@@ -143,13 +174,17 @@ class Core:
             functions.append(("virtio-console", "ports"))
             ends["ports"] = [PortDefinition("guesthouse.console"), *named]
         self.board = boards.virt(functions)
-        wires = [InterruptWire(self.state, bit) for bit in (MACHINE_EXTERNAL, SUPERVISOR_EXTERNAL)]
+        wires = [
+            InterruptWire(cpu.state, bit, cpu.wake)
+            for cpu in self.cpus
+            for bit in (MACHINE_EXTERNAL, SUPERVISOR_EXTERNAL)
+        ]
         self.devices = boards.build(
             self.board,
             memory=self.memory,
             clock=self.clock,
             power=self.switch,
-            harts=[HartWires(self.state, self.clock, TICK)],
+            harts=[HartWires(cpu.state, self.clock, TICK, cpu.wake) for cpu in self.cpus],
             contexts=wires,
             backends=ends,
         )
@@ -170,16 +205,19 @@ class Core:
     # --- starting -----------------------------------------------------------------------------------------------------
 
     def reset(self) -> None:
-        """Empty memory, lay the guest into it, and reset processor and devices."""
-        self.engine.forget()
+        """Empty memory, lay the guest into it, and reset processors and devices."""
+        self.forget()
         self.memory.mapping.discard(0, self.memory.size)
         contents = {name: content.read() for name, content in self.files.items()}
         files = Files(**contents, raw=self.definition.kernel.raw)
         seed = self.entropy.bytes(RNG_SEED_BYTES)
-        self.entry = place_guest(self.memory, self.board, files, self.definition.append, seed)
-        self._reset_processor(monitored=not files.firmware)
+        cpus = self.definition.cpus
+        self.entry = place_guest(self.memory, self.board, files, self.definition.append, seed, cpus)
+        for cpu in self.cpus:
+            self._reset_processor(cpu, monitored=not files.firmware)
+        self.current = self.cpus[0]
         self.devices.reset()
-        self.engine.forget()
+        self.forget()
         self._find_htif()
 
     def _find_htif(self) -> None:
@@ -191,21 +229,15 @@ class Core:
         self.entry = entry
         self._find_htif()
 
-    def _reset_processor(self, monitored: bool) -> None:
-        s = self.state
-        for name, field in ISA.layout.fields.items():
-            if name in CONTINUING:
-                continue
-            first = ISA.layout.slot[name]
-            for index in range(field.count):
-                s.slots[first + index] = field.reset if isinstance(field, Field) else 0
-        ISA.hooks["reset"](s)
-        # The counters start anew: they are kept as the difference to all that has ever run.
-        s.mcycle = s.minstret = s.trapped - s.instructions
+    def _reset_processor(self, cpu: Cpu, monitored: bool) -> None:
+        """Under the built-in SBI all but the first wait to be started; real firmware gets all of them at once."""
+        s = cpu.state
+        reset_state(s)
         if monitored:
             start_monitored(s)
-        s.pc = self.entry.pc
-        s.x[A0], s.x[A1], s.x[A2] = 0, self.entry.tree, self.entry.dynamic
+        s.mhartid, s.pc = cpu.number, self.entry.pc
+        s.x[A0], s.x[A1], s.x[A2] = cpu.number, self.entry.tree, self.entry.dynamic
+        cpu.started, cpu.waiting = cpu.number == 0 or not monitored, False
 
     def close(self) -> None:
         """Give everything back to the host; nothing may use the machine any more."""
@@ -213,8 +245,9 @@ class Core:
             content.close()
         if not self._closed:
             self._closed = True
-            self.state.environment = None
-            self.engine.close()
+            for cpu in reversed(self.cpus):
+                cpu.state.environment = None
+                cpu.engine.close()
             self.memory.close()
             for disk in self._opened:
                 disk.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from guesthouse.errors import UserError
@@ -35,6 +36,12 @@ class Engine(Protocol):
     def forget_translations(self) -> None:
         """Drop what is remembered of the guest's page tables."""
 
+    def fence_others(self, numbers: Iterable[int], code: bool) -> None:
+        """Have other processors see code written before (`code`), or forget the guest's page tables; then come back."""
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Have no processor of the machine in native code meanwhile; called by a thread that is in none itself."""
+
     def close(self) -> None:
         """Give everything back to the host."""
 
@@ -45,14 +52,19 @@ class Engine(Protocol):
         """Stop before accesses to these ranges: first address, address behind, 1 reads | 2 writes; guest-physical."""
 
 
-def make_engine(name: str, isa: Isa, module: str, memory: GuestMemory, state: ProcessorState) -> Engine:
-    """The engine of that name; `module` is the one that describes the set. Raises UserError for an unknown name."""
+def make_engines(
+    name: str, isa: Isa, module: str, memory: GuestMemory, states: Sequence[ProcessorState]
+) -> Sequence[Engine]:
+    """An engine of that name for each processor; `module` describes the set. Raises UserError for an unknown name."""
     if name not in NAMES:
         raise UserError(f"There is no engine {name!r}; choose one of {', '.join(NAMES)}.")
-    state.slice = SLICE
+    for state in states:
+        state.slice = SLICE
     if name == "reference":
-        return ReferenceEngine(isa, memory, state)
-    return NativeEngine(isa, memory, state, NativeCode(module, cache_folder() / "code", runtime_folder()), name)
+        return [ReferenceEngine(isa, memory, state) for state in states]
+    code = NativeCode(module, cache_folder() / "code", runtime_folder())
+    first = NativeEngine(isa, memory, states[0], code, name, processors=len(states))
+    return [first, *(NativeEngine(isa, memory, state, code, name, first=first) for state in states[1:])]
 
 
 def make_state(isa: Isa) -> ProcessorState:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from guesthouse.virtual.spec.state import ProcessorState
 from guesthouse.virtual.spec.words import MASK64
@@ -13,12 +13,21 @@ from guesthouse.virtual.spec.words import MASK64
 MACHINE_SOFTWARE, SUPERVISOR_EXTERNAL, MACHINE_EXTERNAL = 3, 9, 11  # bits of mip
 
 
+Wake = Callable[[], object]
+
+
+def nothing() -> None:
+    """Where nobody sleeps."""
+
+
 class InterruptWire:
     """A device's line into one bit of a hart's pending interrupts."""
 
-    def __init__(self, state: ProcessorState, bit: int) -> None:
+    def __init__(self, state: ProcessorState, bit: int, wake: Wake = nothing) -> None:
+        """`wake` is called behind each change."""
         self._state = state
         self._mask = 1 << bit
+        self._wake = wake
 
     def set(self, level: bool) -> None:
         """Hold the line up or let it down."""
@@ -28,16 +37,18 @@ class InterruptWire:
         else:
             s.external &= ~self._mask
         s.attention = 1
+        self._wake()
 
 
 class HartWires:
     """What the CLINT reaches of a hart: its timer compare register and its software interrupt."""
 
-    def __init__(self, state: ProcessorState, clock: MachineClock, tick: int) -> None:
+    def __init__(self, state: ProcessorState, clock: MachineClock, tick: int, wake: Wake = nothing) -> None:
         self._state = state
         self._clock = clock
         self._tick = tick  # nanoseconds
-        self._software = InterruptWire(state, MACHINE_SOFTWARE)
+        self._wake = wake
+        self._software = InterruptWire(state, MACHINE_SOFTWARE, wake)
 
     @property
     def compare(self) -> int:
@@ -48,6 +59,7 @@ class HartWires:
     def compare(self, value: int) -> None:
         self._state.mtimecmp = value
         self._state.attention = 1
+        self._wake()
 
     def time(self) -> int:
         """mtime, in ticks."""
@@ -59,15 +71,29 @@ class HartWires:
 
 
 class MachineClock:
-    """The machine's time in nanoseconds: the host's, or one an instruction; and alarms on it."""
+    """The machine's time in nanoseconds: the host's, or one an instruction; and alarms on it.
 
-    def __init__(self, state: ProcessorState, counted: bool, start: int = 0) -> None:
+    Several processors have one time. Counted, it is the one whose turn it is that counts (`turn_to`).
+    """
+
+    def __init__(self, state: ProcessorState, counted: bool, start: int = 0, others: Sequence[ProcessorState] = ()):
+        """`others`: the states of further processors."""
         self._state = state
+        self._states = (state, *others)
         self.counted = counted
+        self.on_change: Wake = nothing
+        """Called when an alarm has been set."""
         self._alarms: list[tuple[int, int, Alarm]] = []
         self._order = itertools.count()
-        state.counted_clock = int(counted)
-        state.clock_offset = start if counted else start - self._host()
+        for each in self._states:
+            each.counted_clock = int(counted)
+        self.set(start)
+
+    def turn_to(self, state: ProcessorState) -> None:
+        """Have another processor's steps count from now on."""
+        if self.counted:
+            state.clock_offset = self.now() - int(state.instructions)
+            self._state = state
 
     def _host(self) -> int:
         return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
@@ -83,8 +109,9 @@ class MachineClock:
 
     def set(self, now: int) -> None:
         """Go on from a saved `now()`."""
-        s = self._state
-        s.clock_offset = now - int(s.instructions if self.counted else self._host())
+        host = self._host()
+        for s in self._states:
+            s.clock_offset = now - int(s.instructions if self.counted else host)
 
     def skip(self, nanoseconds: int) -> None:
         """Let time pass at once (a counted clock, while the guest waits)."""
@@ -94,6 +121,7 @@ class MachineClock:
         """Call back from the machine's thread once `now()` has reached `when`."""
         alarm = Alarm(callback)
         heapq.heappush(self._alarms, (when, next(self._order), alarm))
+        self.on_change()
         return alarm
 
     def next_alarm(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,8 +58,8 @@ class _Hook:
 class Hooks:
     """All hooks of one machine; `post` brings a change into the machine's thread."""
 
-    def __init__(self, engine: Engine, post: Callable[[Callable[[], object]], None]) -> None:
-        self._engine = engine
+    def __init__(self, engines: Sequence[Engine], post: Callable[[Callable[[], object]], None]) -> None:
+        self._engines = engines
         self._post = post
         self.execution: list[_Hook] = []
         self.access: list[_Hook] = []
@@ -95,9 +95,11 @@ class Hooks:
         self._post(self._apply)
 
     def _apply(self) -> None:
-        """Tell the engine; changes of nothing are free."""
-        self._engine.set_breakpoints({hook.first for hook in self.execution})
-        self._engine.set_watches([(hook.first, hook.end, hook.kinds) for hook in self.access])
+        """Tell the engines; changes of nothing are free."""
+        with self._engines[0].exclusive():
+            for engine in self._engines:
+                engine.set_breakpoints({hook.first for hook in self.execution})
+                engine.set_watches([(hook.first, hook.end, hook.kinds) for hook in self.access])
 
     def at(self, pc: int) -> list[_Hook]:
         """Hooks on the instruction at an address."""

@@ -13,6 +13,7 @@ class Inbox:
     """Posted calls wait here until the machine's thread does them, within a time slice or when it sleeps."""
 
     def __init__(self, state: ProcessorState) -> None:
+        """`state`: of the processor that the machine's thread runs."""
         self._state = state
         self._calls: deque[Callable[[], object]] = deque()
         self._event = threading.Event()
@@ -30,6 +31,10 @@ class Inbox:
         self._state.request = 0
         for _ in range(len(self._calls)):
             self._calls.popleft()()
+
+    def ring(self) -> None:
+        """Have the machine's thread come back from `wait`; from any thread."""
+        self._event.set()
 
     @property
     def waiting(self) -> bool:

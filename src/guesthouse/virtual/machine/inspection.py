@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from guesthouse.errors import UserError
 from guesthouse.virtual.devices.wires import BadAddress
@@ -13,6 +14,7 @@ from guesthouse.virtual.isa.riscv64.description import F_NAMES, X_NAMES
 from guesthouse.virtual.isa.riscv64.pseudo import RISCV64_SYNTAX
 from guesthouse.virtual.isa.riscv64.status import Mode, Status
 from guesthouse.virtual.machine.core import Core, Monitor
+from guesthouse.virtual.machine.cpu import Cpu
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.memory.shadow import LOAD
 from guesthouse.virtual.spec.disassembly import Disassembler
@@ -112,17 +114,26 @@ class _Onlooker(Monitor):
 
 
 class VirtualMemory:
-    """RAM as the processor sees it now: through its page tables, in its privilege mode."""
+    """RAM as a processor sees it now: through its page tables, in its privilege mode."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, cpu: Cpu | None = None) -> None:
+        """`cpu`: the processor; the one that ran last where None."""
         self._core = core
-        self._eye = _Onlooker(ISA, core.memory, core.state)
-        self._eye.engine = core.engine
+        self._cpu = cpu
+
+    @property
+    def _state(self) -> ProcessorState:
+        return (self._cpu or self._core.current).state
+
+    def _eye(self, state: ProcessorState) -> _Onlooker:
+        eye = _Onlooker(ISA, self._core.memory, state)
+        eye.engine = (self._cpu or self._core.current).engine
+        return eye
 
     def translate(self, address: int) -> int | None:
         """The guest-physical address, None where the guest could not load from there."""
-        state = self._core.state
-        before, state.environment = state.environment, self._eye
+        state = self._state
+        before, state.environment = state.environment, self._eye(state)
         try:
             context = ISA.hooks["data_context"](state)
             page = ISA.hooks["translate"](state, address & MASK64, 1, LOAD, context)
@@ -153,6 +164,35 @@ class VirtualMemory:
             at += step
 
 
+@dataclass(frozen=True)
+class Processor:
+    """One processor of a machine that stands still: its registers, and RAM as it sees it."""
+
+    cpu: Cpu
+    registers: Registers
+    virtual: VirtualMemory
+
+    @property
+    def number(self) -> int:
+        """Its number, which the guest knows as its hart identifier."""
+        return self.cpu.number
+
+    @property
+    def started(self) -> bool:
+        """Whether the guest has started it."""
+        return self.cpu.started
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it waits for an interrupt."""
+        return self.cpu.waiting
+
+    @property
+    def instructions(self) -> int:
+        """Steps (instructions and traps) that it has done."""
+        return int(self.cpu.state.instructions)
+
+
 class EveryonesMemory(VirtualMemory):
     """RAM as the page tables map it, whoever may use it: for a debugger, which asks for programs' memory from inside
     the kernel and the other way round."""
@@ -162,7 +202,7 @@ class EveryonesMemory(VirtualMemory):
         found = super().translate(address)
         if found is not None and self._core.memory.contains(found):
             return found
-        state = self._core.state
+        state = self._state
         mode, status = int(state.mode), int(state.mstatus)
         state.mode, state.mstatus = Mode.SUPERVISOR, (status | Status.SUM | Status.MXR) & ~Status.MPRV
         try:

@@ -23,8 +23,15 @@ from guesthouse.virtual.machine.engines import Engine
 from guesthouse.virtual.machine.hooks import READS, WRITES, Access, Handle, Hooks
 from guesthouse.virtual.machine.htif import signature
 from guesthouse.virtual.machine.input import Input
-from guesthouse.virtual.machine.inspection import Disassembly, PhysicalMemory, Registers, VirtualMemory
+from guesthouse.virtual.machine.inspection import (
+    Disassembly,
+    PhysicalMemory,
+    Processor,
+    Registers,
+    VirtualMemory,
+)
 from guesthouse.virtual.machine.runner import Runner
+from guesthouse.virtual.machine.statistics import statistics
 from guesthouse.virtual.machine.stop import Stop
 
 if TYPE_CHECKING:
@@ -57,6 +64,8 @@ class Machine:
     image: an image of the store (`guesthouse.image("tiny")`), in place of kernel and initrd.
     append: kernel parameters; `console=ttyS0` and `panic=-1` are added where it does not set these.
     memory: bytes, or text such as "512M"; 64 MiB to 16 GiB.
+    cpus: processors, 1 to 32, each with a thread of the host's. Where steps are counted (a clock of instructions, a
+        budget) they take turns in one thread instead.
     disks: paths, (path, readonly) or block backends, in the order of the virtio slots.
     ports: the host's ends of the ports of a virtio console, by name.
     console: gets the console's output; `machine.console` has it in any case.
@@ -77,6 +86,7 @@ class Machine:
         image: Image | None = None,
         append: str = "",
         memory: int | str = 512 << 20,
+        cpus: int = 1,
         disks: Sequence[Disk] = (),
         ports: Mapping[str, PortBackend] | None = None,
         console: CharacterBackend | None = None,
@@ -94,6 +104,7 @@ class Machine:
             append = f"{image.definition.append} {append}".strip()
         definition = Definition(
             memory=parse_size(memory),
+            cpus=cpus,
             kernel=_file(kernel, raw or isinstance(kernel, bytes | bytearray)),
             initrd=_file(initrd),
             firmware=_file(firmware),
@@ -124,13 +135,13 @@ class Machine:
         opened = [open_disk(disk if not isinstance(disk, Path) else str(disk)) for disk in disks]  # type: ignore[arg-type]
         self.console = Console(console, self.run)
         self._core = core = Core(definition, engine, Backends(opened, ports), self.console)
-        self._hooks = Hooks(core.engine, core.inbox.post)
+        self._hooks = Hooks([cpu.engine for cpu in core.cpus], core.inbox.post)
         self._runner = Runner(core, self._hooks, self)
         self._runner.interactive = console is not None or bool(ports)
         self.engine_name = engine
-        self.registers = Registers(core.state)
         self.memory = PhysicalMemory(core.memory)
         self.virtual = VirtualMemory(core)
+        self._registers = [Registers(cpu.state) for cpu in core.cpus]
         self._disassembly = Disassembly(core, self.virtual)
         self._debugger: Debugger | None = None
         self._debugger_port: DebuggerPort | None = None
@@ -162,7 +173,7 @@ class Machine:
 
     def reset(self) -> None:
         """Start the guest anew, as pressing the reset button does."""
-        self._runner.restart()
+        self._runner.reset()
 
     @property
     def ended(self) -> Stop | None:
@@ -191,12 +202,34 @@ class Machine:
         """Addresses of the names in the ELF file of firmware or kernel."""
         return self._core.entry.symbols
 
+    @property
+    def thread_seconds(self) -> float:
+        """CPU time, in seconds, that processors have taken in threads of their own (several processors only)."""
+        return self._runner.thread_seconds
+
+    # --- processors ---------------------------------------------------------------------------------------------------
+
+    @property
+    def cpus(self) -> int:
+        """How many processors there are."""
+        return len(self._core.cpus)
+
+    @property
+    def registers(self) -> Registers:
+        """Registers by name, of the processor that ran last; in a callback: of the one that has come to it."""
+        return self._registers[self._core.current.number]
+
+    def cpu(self, number: int) -> Processor:
+        """One of the processors, for a look at it while the machine stands still."""
+        cpu = self._core.cpus[number]
+        return Processor(cpu, self._registers[number], VirtualMemory(self._core, cpu))
+
     # --- looking inside -----------------------------------------------------------------------------------------------
 
     @property
     def instructions(self) -> int:
         """Steps (instructions and traps) done since the machine was made."""
-        return int(self._core.state.instructions)
+        return self._core.steps
 
     def disassemble(self, address: int | None = None, count: int = 1) -> list[str]:
         """`count` instructions as text from a guest-virtual address on, the pc where None."""
@@ -239,6 +272,8 @@ class Machine:
 
     def debugger(self, *, wait: bool = False) -> Debugger:
         """What serves debuggers from now on, wherever they come from; see `gdb` for one that listens."""
+        if self.cpus > 1:
+            raise UserError("A debugger can only look at a machine with one CPU yet; leave the number of CPUs out.")
         if self._debugger is None:
             self._debugger = import_module(GDB + ".debugger").Debugger(self, self._runner, wait=wait)
             self._runner.interactive = True
@@ -263,23 +298,7 @@ class Machine:
 
     def statistics(self) -> dict[str, Any]:
         """What happened so far: steps, traps, exits by reason, and the engine's counters by name."""
-        state = self._core.state
-        names = ("misses", "fetch_misses", "dropped", "code_resets", "stitched_blocks", "stitched_instructions")
-        counters = {name: int(getattr(state, name)) for name in names if name in state.layout.slot}
-        by_engine = {"stitcher": int(state.stitched_steps), "translator": int(state.translated_steps)}
-        first = "reference" if self.engine_name == "reference" else "interpreter"
-        causes = {cause: count for cause, count in enumerate(state.trap_counts) if count}
-        return {
-            "engine": self.engine_name,
-            "steps": int(state.instructions),
-            "steps_by_engine": {first: int(state.instructions) - sum(by_engine.values()), **by_engine},
-            "traps": int(state.trapped),
-            "traps_by_cause": {
-                f"interrupt {cause - 32}" if cause >= 32 else f"exception {cause}": n for cause, n in causes.items()
-            },
-            "exits": {reason.name: count for reason, count in self._runner.exits.items()},
-            **counters,
-        }
+        return statistics(self.engine_name, self._core, self._runner)
 
     # --- saving -------------------------------------------------------------------------------------------------------
 

@@ -5,13 +5,13 @@ Source: RISC-V Supervisor Binary Interface Specification, version 2.0; the chapt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from guesthouse.virtual.devices.wires import BadAddress
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.spec.state import ProcessorState
-from guesthouse.virtual.spec.words import MASK64
+from guesthouse.virtual.spec.words import MASK64, Trap
 
 SUCCESS, FAILED, NOT_SUPPORTED, INVALID_PARAM, DENIED, INVALID_ADDRESS, ALREADY_AVAILABLE = 0, -1, -2, -3, -4, -5, -6
 VERSION = 2 << 24
@@ -37,12 +37,28 @@ class Board(Protocol):
     def restart(self) -> None: ...
 
 
+class Harts(Protocol):
+    """What the calls reach of the harts; `number` is a hart's."""
+
+    @property
+    def count(self) -> int: ...
+    def interrupt(self, number: int) -> None: ...
+    def fence(self, caller: int, numbers: Iterable[int], code: bool) -> None: ...
+    def started(self, number: int) -> bool: ...
+    def start(self, number: int, address: int, opaque: int) -> None: ...
+    def stop(self, number: int) -> None: ...
+    def suspend(self, number: int) -> None: ...
+    def last(self) -> bool: ...
+
+
 class Sbi:
     """Answers environment calls of one hart: function in a6, extension in a7, arguments in a0 to a5."""
 
-    def __init__(self, state: ProcessorState, board: Board) -> None:
+    def __init__(self, number: int, state: ProcessorState, board: Board, harts: Harts) -> None:
+        self.number = number
         self.state = state
         self.board = board
+        self.harts = harts
         self._extensions: dict[int, Callable[[int], Answer]] = {
             BASE: self._base,
             TIME: self._time,
@@ -86,13 +102,23 @@ class Sbi:
             case 3:
                 s.mip &= ~SSIP
             case 4:
-                s.mip |= SSIP
-                s.attention = 1
+                self._interrupt(self._legacy_harts())
             case 5 | 6 | 7:
-                self._forget()
+                self._fence(self._legacy_harts(), code=extension == 5)
             case 8:
                 self.board.power_off(0)
         return SUCCESS
+
+    def _legacy_harts(self) -> list[int]:
+        """The harts of a mask in memory, all where there is none: a0 is its guest-virtual address."""
+        address = self.state.x[A0]
+        if not address:
+            return list(range(self.harts.count))
+        try:
+            mask = self.state.environment.load(address, 8)
+        except Trap:  # it can't be told, and more than was asked for does no harm
+            mask = MASK64
+        return [number for number in range(self.harts.count) if mask >> number & 1]
 
     # Chapter 6: timer.
 
@@ -114,47 +140,75 @@ class Sbi:
         harts = self._harts(self.state.x[A0], self.state.x[A1])
         if harts is None:
             return INVALID_PARAM, 0
-        if harts:
-            self.state.mip |= SSIP
-            self.state.attention = 1
+        self._interrupt(harts)
         return SUCCESS, 0
 
-    def _harts(self, mask: int, base: int) -> bool | None:
-        """Whether hart 0 is meant; None where another one is, which does not exist."""
+    def _interrupt(self, harts: list[int]) -> None:
+        for number in harts:
+            if number == self.number:
+                self.state.mip |= SSIP
+                self.state.attention = 1
+            else:
+                self.harts.interrupt(number)
+
+    def _harts(self, mask: int, base: int) -> list[int] | None:
+        """The harts that are meant; None where one is that does not exist."""
         if base == MASK64:
-            return True
-        if base != 0:
-            return None if mask else False
-        return bool(mask & 1) if mask <= 1 else None
+            return list(range(self.harts.count))
+        if mask and base + mask.bit_length() > self.harts.count:
+            return None
+        return [base + bit for bit in range(mask.bit_length()) if mask >> bit & 1]
 
     # Chapter 8: remote fences.
 
     def _rfence(self, function: int) -> Answer:
         if function > 2:
             return NOT_SUPPORTED, 0
-        if self._harts(self.state.x[A0], self.state.x[A1]) is None:
+        harts = self._harts(self.state.x[A0], self.state.x[A1])
+        if harts is None:
             return INVALID_PARAM, 0
-        if function:
-            self._forget()
+        self._fence(harts, code=function == 0)
         return SUCCESS, 0
 
-    def _forget(self) -> None:
-        self.state.environment.forget_translations()
+    def _fence(self, harts: list[int], code: bool) -> None:
+        """The whole address space, whatever the range."""
+        self.harts.fence(self.number, [number for number in harts if number != self.number], code)
+        if self.number in harts:
+            if code:
+                self.state.refetch = 1
+            else:
+                self.state.environment.forget_translations()
 
     # Chapter 9: hart state management.
 
     def _hsm(self, function: int) -> Answer:
-        hart = self.state.x[A0]
+        x, harts = self.state.x, self.harts
         match function:
             case 0:
-                return (ALREADY_AVAILABLE, 0) if hart == 0 else (INVALID_PARAM, 0)
+                return self._start(x[A0], x[A1], x[A2]), 0
             case 1:
-                return FAILED, 0  # the only hart cannot stop: nobody could start it again
+                if harts.last():
+                    return FAILED, 0  # nobody could start it again
+                harts.stop(self.number)
+                return SUCCESS, 0
             case 2:
-                return (SUCCESS, 0) if hart == 0 else (INVALID_PARAM, 0)
+                return (INVALID_PARAM, 0) if x[A0] >= harts.count else (SUCCESS, int(not harts.started(x[A0])))
             case 3:
-                return (SUCCESS, 0) if self.state.x[A0] == 0 else (NOT_SUPPORTED, 0)
+                if x[A0] != 0:
+                    return NOT_SUPPORTED, 0
+                harts.suspend(self.number)
+                return SUCCESS, 0
         return NOT_SUPPORTED, 0
+
+    def _start(self, number: int, address: int, opaque: int) -> int:
+        if number >= self.harts.count:
+            return INVALID_PARAM
+        if self.harts.started(number):
+            return ALREADY_AVAILABLE
+        if not self.board.memory.contains(address, 2):
+            return INVALID_ADDRESS
+        self.harts.start(number, address, opaque)
+        return SUCCESS
 
     # Chapter 10: system reset.
 

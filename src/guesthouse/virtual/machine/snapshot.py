@@ -21,11 +21,12 @@ from guesthouse.virtual.machine.boot import Entry
 from guesthouse.virtual.machine.core import Core
 from guesthouse.virtual.machine.randomness import SeededEntropy
 from guesthouse.virtual.machine.stop import Reason, Stop
+from guesthouse.virtual.machine.turns import Turns
 from guesthouse.virtual.memory.guest import GuestMemory
 
 MAGIC = b"guesthouse machine\n"
 DIGEST = 32
-VERSION = 1
+VERSION = 2
 PAGE = 4096
 LONGEST_RUN = 1 << 20
 ZERO = bytes(PAGE)
@@ -35,21 +36,24 @@ LEVEL = 1
 class Run(Protocol):
     """What of the run loop is state."""
 
-    waiting: bool
+    turns: Turns
     ended: Stop | None
 
 
 class Saved(msgspec.Struct, kw_only=True):
-    """Everything that makes up a machine; `processor` and `devices` hold fields by name."""
+    """Everything that makes up a machine; `processors` and `devices` hold fields by name."""
 
     version: int = VERSION
     definition: Definition
-    processor: dict[str, int | list[int]]
+    processors: list[dict[str, int | list[int]]]
+    started: list[bool]
+    waiting: list[bool]
+    current: int  # the processor that ran last
+    turn: tuple[int, int]  # whose turn it is, steps left of it
     clock: int  # nanoseconds since the machine started
     random: int  # bytes taken from the seed's sequence
     devices: dict[str, Any]
     inputs: dict[str, bytes]  # host's bytes that the devices had not taken
-    waiting: bool
     ended: tuple[str, int, str] | None
     panic: str
     entry: tuple[int, int, int]
@@ -60,14 +64,19 @@ class Saved(msgspec.Struct, kw_only=True):
 
 def save(core: Core, run: Run) -> bytes:
     """The state between two instructions."""
+    for cpu in core.cpus:
+        cpu.take_raised()
     saved = Saved(
         definition=core.definition,
-        processor=core.state.save(),
+        processors=[cpu.state.save() for cpu in core.cpus],
+        started=[cpu.started for cpu in core.cpus],
+        waiting=[cpu.waiting for cpu in core.cpus],
+        current=core.current.number,
+        turn=(run.turns.number, run.turns.left),
         clock=core.clock.now(),
         random=core.entropy.position if isinstance(core.entropy, SeededEntropy) else 0,
         devices=core.devices.save(),
         inputs={name: stream.save() for name, stream in core.inputs.items()},
-        waiting=run.waiting,
         ended=(run.ended.reason.name, run.ended.status, run.ended.text) if run.ended else None,
         panic=core.console.panic,
         entry=(core.entry.pc, core.entry.tree, core.entry.dynamic),
@@ -153,11 +162,12 @@ def restore(saved: Saved, core: Core, run: Run) -> None:
     """Bring a machine just built into a saved state."""
     try:
         _restore_memory(saved, core.memory)
-        core.state.load(saved.processor)
+        _restore_processors(saved, core)
         core.clock.set(saved.clock)
         core.devices.load(saved.devices)
-        # Again: as the devices drive their wires they have the processor look at them, sooner than it would have.
-        core.state.load(saved.processor)
+        # Again: as the devices drive their wires they have the processors look at them, sooner than they would have.
+        _restore_processors(saved, core)
+        run.turns.number, run.turns.left = saved.turn
     except (ValueError, TypeError, zstandard.ZstdError) as error:
         raise UserError(f"The saved machine is damaged ({error}); save it again.") from error
     if isinstance(core.entropy, SeededEntropy):
@@ -169,13 +179,20 @@ def restore(saved: Saved, core: Core, run: Run) -> None:
     core.restore_entry(Entry(*saved.entry, saved.symbols))
     if core.htif:
         core.htif.load(saved.htif)
-    run.waiting = saved.waiting
     if saved.ended is not None:
         name, status, text = saved.ended
         if name not in Reason.__members__:
             raise UserError("The saved machine is damaged (how it ended); save it again.")
         run.ended = Stop(Reason[name], status, text)
-    core.engine.forget()
+    core.forget()
+
+
+def _restore_processors(saved: Saved, core: Core) -> None:
+    fields = (saved.processors, saved.started, saved.waiting)
+    for cpu, state, started, waiting in zip(core.cpus, *fields, strict=True):
+        cpu.state.load(state)
+        cpu.started, cpu.waiting = started, waiting
+    core.current = core.cpus[saved.current % len(core.cpus)]
 
 
 def _restore_memory(saved: Saved, memory: GuestMemory) -> None:

@@ -31,10 +31,11 @@ class Stop:
 
     `status` is what the guest gave with POWER_OFF (0 is success), 70 for PANIC, else 0. `text` is the panic's line, the
     console's text up to the end of what was waited for, or empty. `address` is the pc of a BREAKPOINT, the
-    guest-physical address of a WATCH.
+    guest-physical address of a WATCH; `cpu` the number of the processor that came to them.
     """
 
     reason: Reason
     status: int = 0
     text: str = ""
     address: int = 0
+    cpu: int = 0

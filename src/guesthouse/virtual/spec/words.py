@@ -223,6 +223,11 @@ def fence(s: State) -> None:
     s.environment.fence()
 
 
+def fence_tso(s: State) -> None:
+    """As `fence`, but that stores before it need not be seen by others before loads after it are done."""
+    s.environment.fence()
+
+
 # --- The machine around the processor ---------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ LAYOUT = StateLayout(
     Field("mode", bits=2, reset=3, doc="privilege: 0 user, 1 supervisor, 3 machine"),
     Field("monitor", bits=1, doc="1: the monitor answers SBI calls, there is no machine mode"),
     Field("external", saved=False, doc="interrupt bits that devices hold up through wires; written by other threads"),
+    Field("raised", saved=False, doc="bits of mip that other harts set; the next look at interrupts takes them over"),
     Field("mtimecmp", reset=(1 << 64) - 1, doc="time at which the machine timer interrupt is up"),
     Field("time_offset", doc="`time` minus the ticks of the machine's clock"),
     # Machine mode; a CSR that is a view of another has no field of its own.

@@ -5,7 +5,7 @@ so no jump can trap.
 """
 
 from guesthouse.virtual.isa.riscv64.description import instruction
-from guesthouse.virtual.spec.words import fence, load, s8, s16, s32, s64, store, u32, u64
+from guesthouse.virtual.spec.words import fence, fence_tso, load, s8, s16, s32, s64, store, u32, u64
 
 EXTENSION = "I"
 
@@ -233,17 +233,23 @@ def sd(s, rs1, rs2, offset):
     store(s, s.x[rs1] + offset, 8, s.x[rs2])
 
 
-# 2.7 Memory Ordering Instructions: every FENCE orders everything; rs1, rd and unknown modes are ignored as 2.7 asks.
+# 2.7 Memory Ordering Instructions: rs1, rd and unknown modes are ignored as 2.7 asks. Only what orders loads behind
+# stores needs a fence that waits; devices are accessed one at a time and behind everything before.
+
+READS, WRITES = 2, 1  # bits of pred and succ
 
 
 @instruction("fence pred, succ", "fm[3:0] pred[3:0] succ[3:0] rs1 000 rd 0001111")
-def fence_(s):
-    fence(s)
+def fence_(s, pred, succ):
+    if pred & WRITES != 0 and succ & READS != 0:
+        fence(s)
+    else:
+        fence_tso(s)
 
 
 @instruction("fence.tso", "1000 0011 0011 00000 000 00000 0001111")
-def fence_tso(s):
-    fence(s)
+def fence_tso_(s):
+    fence_tso(s)
 
 
 # 4.2 Integer Computational Instructions

@@ -11,7 +11,7 @@ from guesthouse.virtual.isa.riscv64.environment import illegal
 from guesthouse.virtual.isa.riscv64.status import Environment, Interrupt, Mode, Status
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.exits import Exit
-from guesthouse.virtual.spec.words import State, Trap, leave, minimum, synchronize, u64
+from guesthouse.virtual.spec.words import State, Trap, fence, leave, minimum, synchronize, u64
 
 EXTENSION = "privileged"
 
@@ -45,6 +45,7 @@ def poll(s: State) -> None:
     `attention` is cleared before anything is looked at: who raises a signal later sets it again.
     """
     s.attention = 0
+    take_raised(s)
     pending = pending_interrupts(s) & s.mie
     if pending != 0:
         machine = u64(pending & ~s.mideleg)
@@ -52,6 +53,15 @@ def poll(s: State) -> None:
             take_first(machine)
         if s.mode < Mode.SUPERVISOR or (s.mode == Mode.SUPERVISOR and s.mstatus & Status.SIE != 0):
             take_first(pending & s.mideleg)
+
+
+def take_raised(s: State) -> None:
+    """Take over what other harts have raised; what they stored before is seen by what comes after."""
+    raised = s.raised
+    if raised != 0:
+        s.raised = 0
+        fence(s)
+        s.mip |= raised
 
 
 def take_first(interrupts: u64) -> None:

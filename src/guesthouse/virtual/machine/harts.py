@@ -1,0 +1,69 @@
+"""The harts of a machine as a call of the firmware's reaches them: interrupts, fences, starting and stopping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from guesthouse.virtual.isa.riscv64.interrupts import pending_interrupts
+from guesthouse.virtual.isa.riscv64.trap import start_monitored
+from guesthouse.virtual.machine.cpu import Cpu
+from guesthouse.virtual.machine.reset import reset_state
+
+A0, A1 = 10, 11
+
+
+class Harts:
+    """All processors, by number. Every method is called by a thread that has the machine for itself."""
+
+    def __init__(self, cpus: Sequence[Cpu]) -> None:
+        self._cpus = cpus
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._cpus)
+
+    def interrupt(self, number: int) -> None:
+        """Raise the supervisor software interrupt of another hart."""
+        self._cpus[number].interrupt()
+
+    def fence(self, caller: int, numbers: Iterable[int], code: bool) -> None:
+        """Have other harts execute FENCE.I (`code`) or SFENCE.VMA; they have when this comes back, as far as shows."""
+        numbers = list(numbers)
+        if numbers:
+            self._cpus[caller].engine.fence_others(numbers, code)
+
+    def started(self, number: int) -> bool:
+        """Whether a hart runs."""
+        return self._cpus[number].started
+
+    def start(self, number: int, address: int, opaque: int) -> None:
+        """Have a stopped hart begin at an address in supervisor mode, with its number in a0 and `opaque` in a1."""
+        cpu = self._cpus[number]
+        s = cpu.state
+        wires = s.external, s.mtimecmp
+        reset_state(s)
+        start_monitored(s)
+        s.external, s.mtimecmp = wires
+        s.mhartid, s.pc = number, address
+        s.x[A0], s.x[A1] = number, opaque
+        self.fence(number, [number], code=False)
+        self.fence(number, [number], code=True)
+        cpu.started, cpu.waiting = True, False
+        cpu.wake()
+
+    def stop(self, number: int) -> None:
+        """Have a hart, whose own thread this is, run no further."""
+        self._cpus[number].started = False
+
+    def suspend(self, number: int) -> None:
+        """Have a hart, whose own thread this is, wait for an interrupt."""
+        s = self._cpus[number].state
+        if pending_interrupts(s) & s.mie:
+            s.attention = 1
+        else:
+            self._cpus[number].waiting = True
+
+    def last(self) -> bool:
+        """Whether only one hart runs."""
+        return sum(cpu.started for cpu in self._cpus) == 1
