@@ -20,7 +20,8 @@ meet:
     li t1, 1
     addi s11, s11, COUNT
     amoadd.d.aqrl zero, t1, (t0)
-1:  ld t1, 0(t0)
+1:  pause
+    ld t1, 0(t0)
     blt t1, s11, 1b
     fence rw, rw
     ret
@@ -63,7 +64,9 @@ start_all:  # start the others at `other`, their number in a0
     la a1, other
     li a2, 0
     ecall
-    bnez a0, failed
+    beqz a0, 9f
+    j failed
+9:
     addi s10, s10, 1
     li t0, COUNT
     blt s10, t0, 1b

@@ -1,4 +1,4 @@
-"""Several processors on each tier: locks, code that others rewrite, page tables that others change, calls between them."""
+"""Several processors on each tier: locks, code that others rewrite, page tables that others change, calls."""
 
 import pytest
 
@@ -50,7 +50,7 @@ def test_counters_lose_nothing(engine: str, count: int, step: str) -> None:
     assert found["counter"] == [count * rounds]
 
 
-# --- code that another processor writes ---------------------------------------------------------------------------------
+# --- code that another processor writes -------------------------------------------------------------------------------
 
 REWRITTEN = """
 # Processor 0 writes functions that return the round, and tells; the others fetch afresh and call them.
@@ -128,7 +128,9 @@ REMOTE_CODE = """
     li a0, 0
     li a1, -1
     ecall
-    bnez a0, failed
+    beqz a0, 9f
+    j failed
+9:
     sd s0, 0(s2)
     addi s0, s0, 1
     li t0, 1500
@@ -191,7 +193,9 @@ REMOTE_PAGES = """
     li a2, 0
     li a3, 4096
     ecall
-    bnez a0, failed
+    beqz a0, 9f
+    j failed
+9:
     sd s0, 0(s2)
     addi s0, s0, 1
     li t0, 1500
@@ -243,7 +247,9 @@ poke:
     li a6, 0
     li a1, 0
     ecall
-    bnez a0, failed
+    beqz a0, 9f
+    j failed
+9:
     ret
 rest:
 1:  csrr t0, sip

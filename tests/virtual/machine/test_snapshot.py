@@ -173,7 +173,7 @@ def test_damaged_or_foreign_states_are_refused() -> None:
     for change in (
         {"version": VERSION + 1},
         {"processors": [{"nonsense": 1}]},
-            {"processors": []},
+        {"processors": []},
         {"memory": [(0, b"no frame")]},
         {"memory": [(1 << 40, saved["memory"][0][1])]},
         {"devices": {}},

@@ -9,10 +9,11 @@ from guesthouse.virtual.memory.shadow import BANK, FETCH_BANK, SUSPENDED
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.hooks import data_context, fetch_context, poll, take_trap
-from guesthouse.virtual.spec.host_words import host_nanoseconds
+from guesthouse.virtual.spec.host_words import host_nanoseconds, host_yield
 from guesthouse.virtual.spec.layout import Field, RegisterFile
 from guesthouse.virtual.spec.words import State, s64, u64
 
+SPINS = 64  # of a program between two times that another thread may run
 LONGEST_PATH = 256  # instructions of a region
 
 FIELDS = (
@@ -27,6 +28,8 @@ FIELDS = (
     Field("clock_function", saved=False, doc="address of the host's clock_gettime"),
     Field("clock_time", saved=False, doc="its answer: seconds"),
     Field("clock_rest", saved=False, doc="its answer: nanoseconds"),
+    Field("yield_function", saved=False, doc="address of the host's sched_yield"),
+    Field("relaxed", saved=False, doc="times a program said that it spins"),
     Field("counted_clock", saved=False, doc="1: one nanosecond an instruction; 0: the host's clock"),
     Field("clock_offset", saved=False, doc="nanoseconds added to the clock"),
 )
@@ -50,6 +53,15 @@ def nanoseconds(s: State) -> u64:
     if s.counted_clock != 0:
         return u64(steps(s) + s.clock_offset)
     return u64(host_nanoseconds(s) + s.clock_offset)
+
+
+@function
+def relax(s: State) -> None:
+    """A program spins: now and then let another thread run, as who it waits for may need this host processor."""
+    if s.peer_count > 1:
+        s.relaxed = u64(s.relaxed + 1)
+        if s.relaxed & (SPINS - 1) == 0:
+            host_yield(s)
 
 
 @function

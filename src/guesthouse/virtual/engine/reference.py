@@ -189,6 +189,9 @@ class Environment:
         s = self.state
         return int(s.slice_end - s.remaining - s.trapped)
 
+    def relax(self) -> None:
+        """Processors take turns anyway."""
+
     def synchronize(self) -> None:
         self.state.synchronized = True
 

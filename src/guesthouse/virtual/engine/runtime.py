@@ -40,6 +40,7 @@ class Runtime:
         *(shadow.forget_translations, shadow.forget_translation, shadow.pass_gate, shadow.frame_of),
         *(code.fetched, code.find_code, code.decode_at, code.break_at, code_page.clear_code_page, code.drop_all_code),
         *(control.nanoseconds, control.retired, control.find_next, control.trapped, control.begin_slice),
+        control.relax,
         *(stitching.heated, peers.ask),
     )
 

@@ -116,6 +116,8 @@ class Core:
         self.cpus = [Cpu(number, *both) for number, both in enumerate(zip(states, engines, strict=True))]
         self.current = self.cpus[0]
         self.engine = engines[0]
+        self.in_turns = definition.clock == "instructions" or engine == "reference"
+        """Whether processors never run at once: time is counted, or accesses are not atomic."""
         self.clock = MachineClock(states[0], definition.clock == "instructions", others=states[1:])
         self.entropy = self._entropy(definition)
         self.inbox = Inbox(states[0])

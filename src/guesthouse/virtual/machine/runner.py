@@ -90,7 +90,7 @@ class Runner:
         self.core.console.changed = True
         stop = None
         try:
-            if len(self.processors) > 1 and budget is None and not self.core.clock.counted:
+            if len(self.processors) > 1 and budget is None and not self.core.in_turns:
                 stop = self._run_in_parallel(deadline)
             while stop is None:
                 stop = self._turn(limit, deadline)

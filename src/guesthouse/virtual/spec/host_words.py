@@ -47,6 +47,12 @@ def host_nanoseconds(s: State) -> u64:
 
 
 @host_word
+def host_yield(s: State) -> None:
+    """Let another thread of the host run."""
+    raise NotImplementedError
+
+
+@host_word
 def host_decode(entry: u64, word: u64) -> u64:
     """Fill a decoded-instruction slot from an instruction's bits; gives its length, 0 where none matches."""
     raise NotImplementedError

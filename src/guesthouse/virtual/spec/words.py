@@ -241,6 +241,11 @@ def retired(s: State) -> int:
     return s.environment.retired()
 
 
+def relax(s: State) -> None:
+    """A program spins until another processor has done something: let that one run, if it can't."""
+    s.environment.relax()
+
+
 def synchronize(s: State) -> None:
     """What follows must be fetched and translated afresh and interrupts looked at: mode, mask or mapping changed."""
     s.environment.synchronize()
