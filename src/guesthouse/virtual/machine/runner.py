@@ -102,7 +102,9 @@ class Runner:
 
     def _run_in_parallel(self, deadline: float | None) -> Stop | None:
         """Let the processors run in threads of their own, and look at everything else meanwhile."""
-        core, team, stop = self.core, self._team, None
+        core, team, stop = self.core, self._team, self._look(None, deadline)
+        if stop is not None:
+            return stop
         self._parallel = True
         team.start()
         try:
@@ -118,6 +120,7 @@ class Runner:
         finally:
             team.halt()  # raises what went wrong in a thread
             self._parallel = False
+            core.current = core.cpus[stop.cpu if stop is not None else 0]
         return stop
 
     def _let_run(self, deadline: float | None) -> Stop | None:
