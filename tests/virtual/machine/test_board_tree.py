@@ -49,6 +49,11 @@ def test_chosen_tells_the_boot() -> None:
 
 
 def test_processors_give_their_isa_in_both_ways() -> None:
+    assert [node.name for node in find(tree(), "cpus", "cpu-map", "cluster0").children] == ["core0", "core1"]
+    for number in range(2):
+        core = find(tree(), "cpus", "cpu-map", "cluster0", f"core{number}")
+        assert core.properties["cpu"] == find(tree(), "cpus", f"cpu@{number}").properties["phandle"]
+    assert len(find(tree(harts=1), "cpus").children) == 1
     cpu = find(tree(), "cpus", "cpu@1").properties
     assert (cpu["riscv,isa"], cpu["riscv,isa-base"]) == (BOOT.isa, "rv64i")
     assert cpu["riscv,isa-extensions"] == ["i", "m", "a", "f", "d", "c", "zicsr", "zicbom", "zicboz"]

@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+
 import pytest
 
 from guesthouse.virtual.isa.riscv64 import ISA
@@ -92,6 +94,59 @@ def test_processors(sbi: Sbi) -> None:
     assert call(sbi, HSM, 0, 0)[0] == -6
     assert call(sbi, HSM, 0, 1)[0] == -3
     assert call(sbi, HSM, 1)[0] == -1
+
+
+class FourHarts:
+    """Hart 3 is stopped."""
+
+    count = 4
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+
+    def interrupt(self, number: int) -> None:
+        self.asked.append(("interrupt", number))
+
+    def fence(self, caller: int, numbers: Iterable[int], code: bool) -> None:
+        self.asked.append(("fence", caller, *numbers, code))
+
+    def started(self, number: int) -> bool:
+        return number != 3
+
+    def start(self, number: int, address: int, opaque: int) -> None:
+        self.asked.append(("start", number, address, opaque))
+
+    def stop(self, number: int) -> None:
+        self.asked.append(("stop", number))
+
+    def suspend(self, number: int) -> None:
+        self.asked.append(("suspend", number))
+
+    def last(self) -> bool:
+        return False
+
+
+def test_calls_of_one_hart_among_four(sbi: Sbi) -> None:
+    four = Sbi(1, sbi.state, sbi.board, FourHarts())
+    asked = four.harts.asked  # type: ignore[attr-defined]
+    assert call(four, IPI, 0, 0b1011, 0) == (0, 0)
+    assert asked == [("interrupt", 0), ("interrupt", 3)] and four.state.mip == 2
+    asked.clear()
+    assert call(four, IPI, 0, 0b11, 2) == (0, 0) and asked == [("interrupt", 2), ("interrupt", 3)]
+    asked.clear()
+    assert call(four, IPI, 0, 0b11, 3)[0] == -3 and call(four, IPI, 0, 1, 1 << 40)[0] == -3 and not asked
+    assert call(four, RFENCE, 0, 0, MASK64) == (0, 0) and four.state.refetch == 1
+    assert call(four, RFENCE, 2, 1, 2, 0, 4096, 7) == (0, 0) and four.state.environment.forgotten == 0
+    assert call(four, RFENCE, 1, 2, 0, 0, 4096) == (0, 0) and four.state.environment.forgotten == 1
+    assert asked == [("fence", 1, 0, 2, 3, True), ("fence", 1, 2, False), ("fence", 1, False)]
+    asked.clear()
+    assert call(four, HSM, 0, 3, RAM + 4, 99) == (0, 0) and asked == [("start", 3, RAM + 4, 99)]
+    assert call(four, HSM, 0, 3, 0)[0] == -5
+    assert call(four, HSM, 0, 2, RAM)[0] == -6 and call(four, HSM, 0, 4, RAM)[0] == -3
+    assert [call(four, HSM, 2, hart) for hart in range(4)] == [(0, 0), (0, 0), (0, 0), (0, 1)]
+    asked.clear()
+    assert call(four, HSM, 1) == (0, 0) and call(four, HSM, 3, 0) == (0, 0) and call(four, HSM, 3, 1 << 31)[0] == -2
+    assert asked == [("stop", 1), ("suspend", 1)]
 
 
 @pytest.mark.parametrize(("kind", "reason", "end"), [(0, 0, 0), (0, 1, 1), (1, 0, "restart"), (2, 0, "restart")])

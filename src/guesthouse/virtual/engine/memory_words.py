@@ -1,6 +1,11 @@
 """The words for guest memory as IR: a probe of the shadow page table inline, a call of the runtime where it misses.
 
-Plain accesses are `unordered` atomic: LLVM may not tear them, nor move a guest's spinning load out of its loop.
+Plain accesses are `unordered` atomic: LLVM may not tear them, nor move a guest's spinning load out of its loop. On an
+x86-64 host they are plain moves, whose order is stronger than RVWMO's but for a load that passes an earlier store.
+
+A reservation is an address and the value found there, and SC is a compare and exchange. So it succeeds where another
+processor has stored other values and then that one again; RISC-V would have it fail. No algorithm that is right under
+RISC-V's own compare and swap (Zacas) is wrong with that. A trap ends the reservation.
 """
 
 from __future__ import annotations
