@@ -77,7 +77,9 @@ tell:
     fence rw, rw
     mv s5, a0
     call meet
-    OWN_FENCE
+    fence.i
+    li t0, FIRST_READER
+    blt s5, t0, 3f
     li s7, PLACES
     mv s6, s1
 read:
@@ -88,7 +90,7 @@ read:
     add s6, s6, t0
     addi s7, s7, -1
     bnez s7, read
-    mv a0, s5
+3:  mv a0, s5
     call meet
     addi s0, s0, 1
     li t0, LAST
@@ -108,9 +110,77 @@ functions:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("count", (2, 4))
 @pytest.mark.parametrize(("places", "spacing", "rounds"), ((1, 64, 2000), (8, 4096, 300), (50, 80, 150)))
-def test_code_that_another_processor_writes(engine: str, count: int, places: int, spacing: int, rounds: int) -> None:
-    text = f".equ PLACES, {places}\n.equ SPACING, {spacing}\n.equ LAST, {rounds}\n{REWRITTEN}"
-    found = run(text.replace("OWN_FENCE", "fence.i"), count, engine, {"failures": 1})
+@pytest.mark.parametrize("first_reader", (0, 1))
+def test_code_that_another_processor_writes(
+    engine: str, count: int, places: int, spacing: int, rounds: int, first_reader: int
+) -> None:
+    sizes = {"PLACES": places, "SPACING": spacing, "LAST": rounds, "FIRST_READER": first_reader}
+    text = "".join(f".equ {name}, {value}\n" for name, value in sizes.items()) + REWRITTEN
+    found = run(text, count, engine, {"failures": 1})
+    assert found["failures"] == [0]
+
+
+RACING = """
+# Processor 0 rewrites a function and then counts up; the others call it all the time, each time behind a FENCE.I.
+start:
+    la s1, function
+    la s2, told
+    la s3, failures
+    bnez a0, reader
+    li s0, 1
+1:  andi t1, s0, 0x7ff
+    slli t0, t1, 52
+    srli t0, t0, 32
+    ori t0, t0, 0x513  # addi a0, zero, low bits of the count
+    sw t0, 0(s1)
+    fence w, w
+    sd s0, 0(s2)
+    li t0, PAUSES
+2:  addi t0, t0, -1
+    bgez t0, 2b
+    addi s0, s0, 1
+    li t0, LAST
+    bne s0, t0, 1b
+    li s0, -1
+    fence rw, rw
+    sd s0, 0(s2)
+    call meet
+    j power_off
+reader:
+1:  ld s0, 0(s2)
+    bltz s0, 3f
+    fence.i
+    jalr s1
+    ld s4, 0(s2)  # what was called is of a count between the two, or of the next
+    bltz s4, 3f
+    sub a0, a0, s0
+    andi a0, a0, 0x7ff
+    sub s4, s4, s0
+    addi s4, s4, 1
+    bgeu s4, a0, 1b
+    amoadd.d zero, s0, (s3)
+    j 1b
+3:  call meet
+    j halt
+.data_here
+failures:
+    .dword 0
+    .balign 4096
+told:
+    .dword 0
+    .balign 4096
+function:
+    li a0, 0
+    ret
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("count", (2, 3))
+@pytest.mark.parametrize("pauses", (0, 100, 1000))
+def test_code_rewritten_while_others_call_it(engine: str, count: int, pauses: int) -> None:
+    last = 100_000 // (1 + pauses // 20)
+    found = run(f".equ PAUSES, {pauses}\n.equ LAST, {last}\n{RACING}", count, engine, {"failures": 1})
     assert found["failures"] == [0]
 
 
