@@ -3,6 +3,7 @@
 In the semantics language, run natively. `interpreter.py` writes the few lines of IR that join these with the handlers.
 """
 
+from guesthouse.virtual.engine.stitching import arrived_at
 from guesthouse.virtual.memory.code import find_code
 from guesthouse.virtual.memory.shadow import BANK, FETCH_BANK, SUSPENDED
 from guesthouse.virtual.spec.description import function
@@ -90,7 +91,8 @@ def find_next(s: State) -> u64:
             s.slack = LONGEST_PATH
     s.data_bank = u64(s.banks + data_context(s) * BANK)
     s.fetch_bank = u64(s.fetch_banks + fetch_context(s) * FETCH_BANK)
-    return find_code(s)
+    slot = find_code(s)
+    return arrived_at(s, s.pc, s.code_page, slot) if s.code_page != s.lonely_page else slot
 
 
 @function
