@@ -36,7 +36,11 @@ class Runner:
         """The guest has executed a wait for interrupt and nothing has woken it."""
         self.exits: Counter[Exit] = Counter()
         self.ended: Stop | None = None
+        self.enter = core.engine.run
+        """Runs native code; with `rest` what a sampler puts itself in the place of."""
+        self.rest = core.inbox.wait
         self._stopped = False
+        self._sampling = False
         self._stretch = SHORTEST
         self._passing = 0
         self._passed: tuple[int, ...] = ()  # what the passing is about
@@ -58,6 +62,13 @@ class Runner:
 
     def _note_stop(self) -> None:
         self._stopped = True
+
+    def ask_for_sample(self) -> None:
+        """Have the run end with SAMPLE at the next look at what was posted; from any thread."""
+        self.core.inbox.post(self._note_sample)
+
+    def _note_sample(self) -> None:
+        self._sampling = True
 
     def run(self, budget: int | None, timeout: float | None, until: Wanted | None) -> Stop:
         """Run until something is a reason to stop; see `Machine.run`."""
@@ -120,6 +131,9 @@ class Runner:
         if self._stopped:
             self._stopped = False
             return Stop(Reason.STOPPED)
+        if self._sampling:
+            self._sampling = False
+            return Stop(Reason.SAMPLE)
         return None
 
     def restart(self) -> None:
@@ -144,7 +158,7 @@ class Runner:
 
     def _go(self, goal: int) -> Stop | None:
         """Run to the goal, or to what must be looked at before."""
-        core, engine, state = self.core, self.core.engine, self.core.state
+        core, state = self.core, self.core.state
         switch, console, exits = core.switch, core.console, self.exits
         began = time.monotonic()
         slots, steps = state.slots, state.layout.slot["instructions"]
@@ -152,7 +166,7 @@ class Runner:
             if self._passing:
                 reason = self._pass(left)
             else:
-                reason = engine.run(left)
+                reason = self.enter(left)
             exits[reason] += 1
             if reason is Exit.DEVICE_READ or reason is Exit.DEVICE_WRITE:
                 self._device(reason is Exit.DEVICE_WRITE)
@@ -239,7 +253,7 @@ class Runner:
         elif ahead > SPIN:
             limits = [] if due == MASK64 else [(ahead - SPIN // 2) / 1e9]
             limits += [] if deadline is None else [max(0.0, deadline - time.monotonic())]
-            self.core.inbox.wait(min(limits, default=None))
+            self.rest(min(limits, default=None))
         return None
 
     def _wake(self) -> None:

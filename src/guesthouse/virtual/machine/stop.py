@@ -18,6 +18,7 @@ class Reason(Enum):
     WATCH = "a watched address is about to be accessed"
     TEXT = "the console has shown the text waited for"
     STOPPED = "somebody called `stop`"
+    SAMPLE = "a sample is to be taken; only a `Sampler` sees this"
     WAITING = "the guest waits, and nothing but input could wake it"
 
 
