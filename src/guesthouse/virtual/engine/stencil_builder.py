@@ -6,6 +6,8 @@ A hole in a stencil is a symbol whose name says what goes there (`FIXED`, and `o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from guesthouse.virtual.engine import objects, stitching
 from guesthouse.virtual.engine.convention import handler_header, jump
 from guesthouse.virtual.engine.decoder import handler_symbol, stored_operands
@@ -46,10 +48,10 @@ class StencilBuilder:
         self.layout = engine_layout(isa)
         self._made: dict[str, Value | None] = {}  # where its jump goes, by handler
 
-    def text(self) -> str:
-        """The module of all stencils; what can have none is left out."""
+    def text(self, instructions: Iterable[Instruction] | None = None) -> str:
+        """The module of these instructions' stencils (all where None); what can have none is left out."""
         module = Module(self.layout)
-        for instruction in self.isa.instructions:
+        for instruction in self.isa.instructions if instructions is None else instructions:
             try:
                 self._build(module, instruction)
             except Refused:
@@ -59,6 +61,10 @@ class StencilBuilder:
             build(StencilTarget(module, text, self.runtime, self.isa.instructions[0]))
             module.add(name, text)
         return module.text()
+
+    def has(self, instruction: Instruction) -> bool:
+        """Whether `text` made a stencil of an instruction."""
+        return handler_symbol(instruction) in self._made
 
     def _build(self, module: Module, instruction: Instruction) -> None:
         text = FunctionText(handler_header(handler_symbol(instruction)) + WHOLE)
