@@ -66,7 +66,7 @@ def test_every_symbol_is_found(count: int, alignment: int, old: bool) -> None:
 
 @pytest.mark.parametrize("memory", [b"", bytes(5000), b"".join(b"%d\0" % n for n in range(10)) * 50])
 def test_memory_without_tables_gives_one_sentence(memory: bytes) -> None:
-    with pytest.raises(UserError, match="not found in the guest's memory; give its System.map"):
+    with pytest.raises(UserError, match=r"not found in the guest's memory; give its System\.map"):
         find_kallsyms(memory)
 
 

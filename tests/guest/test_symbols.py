@@ -22,7 +22,7 @@ def test_a_system_map() -> None:
 
 
 def test_what_is_neither_is_refused() -> None:
-    with pytest.raises(UserError, match="x is neither an ELF file nor a System.map"):
+    with pytest.raises(UserError, match=r"x is neither an ELF file nor a System\.map"):
         read_symbols(b"\x00\x01binary", "x")
     with pytest.raises(UserError, match="x names no symbols"):
         read_symbols(b"", "x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from guesthouse.cli.profile_report import HotPlace
@@ -11,6 +12,7 @@ from guesthouse.virtual.isa.riscv64 import ISA
 from guesthouse.virtual.isa.riscv64.pseudo import RISCV64_SYNTAX
 from guesthouse.virtual.spec.disassembly import Disassembler
 
+_NOISE = re.compile(r",? *(align \d+|; preds = .*)$")
 GUEST, IR, HOST = 40, 84, 44
 """Columns; what is longer is cut."""
 
@@ -48,7 +50,8 @@ def _guest(steps: list[Step], page: bytes, address: int) -> list[str]:
     texts = []
     for step in steps:
         word = int.from_bytes(page[step.offset : step.after], "little")
-        texts.append(f"{step.offset:03x}: {disassembler.text_of(word, address + step.offset)}")
+        text = disassembler.text_of(word, address + step.offset)
+        texts.append(f"{step.offset:03x}: {text.expandtabs(8)}")
     return texts
 
 
@@ -61,4 +64,5 @@ def _cut(text: str, width: int) -> str:
 
 
 def _cleaned(line: str) -> str:
-    return line.expandtabs(8).removeprefix("  ").split(", align ")[0] if "align" in line else line.expandtabs(8)
+    """Without what nobody reads here: alignments, and LLVM's lists of where a block is come from."""
+    return _NOISE.sub("", line.expandtabs(8))
