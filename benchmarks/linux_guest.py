@@ -3,6 +3,7 @@
 import gzip
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from guesthouse.guest import cpio
 
 PROMPT = re.compile(rb"root@tiny:[^\n]*?# ")
 APPEND = "console=ttyS0 panic=-1"
+CONTROL_C = b"\x03"
+SECONDS_TO_INTERRUPT, SECONDS_TO_POWER_OFF = 10.0, 30.0
 GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
@@ -73,16 +76,38 @@ def boot(run: Run) -> Measurement:
     return Measurement(cpu, wall)
 
 
-def run_programs(run: Run, names: list[str]) -> dict[str, Measurement | MeasureError]:
-    """Run each program at the shell of a guest that has just booted, then power off."""
+def run_programs(run: Run, commands: Mapping[str, str], timeout: float) -> dict[str, Measurement | MeasureError]:
+    """Type each command at the shell of a guest that has just booted, then power off.
+
+    commands: by the name in the marks. timeout: seconds for each. A program that fails or hangs is stopped and the next
+    one run; where the shell doesn't come back, what follows is missing in the result.
+    """
     results: dict[str, Measurement | MeasureError] = {}
-    for name in names:
-        run.send(f"/bench/{name}\n".encode())
+    for name, command in commands.items():
+        run.renew(timeout)
         try:
+            run.send(f"{command}\n".encode())
             results[name] = between_marks(run, name)
-            run.expect(PROMPT)
         except MeasureError as error:
             results[name] = error
-            break
-    run.send(b"poweroff\n")
+        except OSError as error:
+            results[name] = MeasureError(f"the guest's console is gone: {error.strerror}")
+        try:
+            if isinstance(results[name], MeasureError):
+                run.renew(SECONDS_TO_INTERRUPT)
+                run.send(CONTROL_C)
+            run.expect(PROMPT)
+        except (MeasureError, OSError):
+            return results
+    power_off(run)
     return results
+
+
+def power_off(run: Run) -> None:
+    """Power off a guest that is at its prompt; what was measured before is good even if this fails."""
+    try:
+        run.renew(SECONDS_TO_POWER_OFF)
+        run.send(b"poweroff\n")
+        run.finish()
+    except (MeasureError, OSError):
+        pass

@@ -48,17 +48,27 @@ def cpu_of_descendants() -> float:
     by walking the tree. Source: proc(5).
     """
     stats = _read_stats()
+    me = os.getpid()
+    living = sum(own + waited for _, own, waited in (stats[pid] for pid in _below(me, stats)))
+    return (stats[me][2] + living) / TICKS_PER_SECOND
+
+
+def processes_of(pid: int) -> list[int]:
+    """The process and its living descendants."""
+    return [pid, *_below(pid, _read_stats())]
+
+
+def _below(root: int, stats: Mapping[int, tuple[int, int, int]]) -> list[int]:
+    """The descendants of `root`."""
     children: dict[int, list[int]] = {}
     for pid, (parent, _, _) in stats.items():
         children.setdefault(parent, []).append(pid)
-    me = os.getpid()
-    ticks = stats[me][2]
-    todo = list(children.get(me, ()))
+    found, todo = [], list(children.get(root, ()))
     while todo:
         pid = todo.pop()
-        ticks += stats[pid][1] + stats[pid][2]
+        found.append(pid)
         todo.extend(children.get(pid, ()))
-    return ticks / TICKS_PER_SECOND
+    return found
 
 
 def _read_stats() -> dict[int, tuple[int, int, int]]:
@@ -120,6 +130,15 @@ class Run:
             pipe.close()
         reap_adopted()
 
+    @property
+    def pid(self) -> int:
+        """The process that was started."""
+        return self._process.pid
+
+    def renew(self, seconds: float) -> None:
+        """Give what comes next `seconds` from now on."""
+        self._deadline = time.monotonic() + seconds
+
     def send(self, data: bytes) -> None:
         """Type `data` on the guest's console."""
         assert self._process.stdin is not None
@@ -167,7 +186,7 @@ class Run:
         return bool(data)
 
     def _tail(self) -> str:
-        return bytes(self.output[-200:]).decode(errors="replace")
+        return bytes(self.output[-100:]).decode(errors="replace")
 
 
 def between_marks(run: Run, name: str) -> Measurement:
@@ -178,6 +197,31 @@ def between_marks(run: Run, name: str) -> Measurement:
     if ended[1].decode() != name or ended[3] != b"ok":
         raise MeasureError(f"{name} computed {checksum}, which is wrong")
     return Measurement(cpu - cpu_before, wall - wall_before, checksum)
+
+
+def wait_for_orphans(seconds: float) -> bool:
+    """Wait until no descendant is left of earlier runs, at most so long; False where one lives on.
+
+    The compile service stays between runs; it is waited for until it has nothing more to do.
+    """
+    deadline, before = time.monotonic() + seconds, -1.0
+    while True:
+        reap_adopted()
+        now = cpu_of_descendants()
+        if now == before and all(_is_service(pid) for pid in processes_of(os.getpid()) if pid != os.getpid()):
+            return True
+        before = now
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+
+
+def _is_service(pid: int) -> bool:
+    """Whether a process is our compile service, or one of its workers."""
+    try:
+        return b"compile_service" in Path("/proc", str(pid), "cmdline").read_bytes()
+    except OSError:  # it has ended
+        return True
 
 
 def reap_adopted() -> None:

@@ -1,6 +1,6 @@
-"""The benchmark's picture: horizontal bars of speed in times QEMU's, as SVG."""
+"""The benchmark's pictures, as SVG: bars of speed in times QEMU's, and where the time of a boot goes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from benchmarks.report import HEADINGS, Row
@@ -8,6 +8,8 @@ from benchmarks.report import HEADINGS, Row
 COLOURS = {"cold": "#2f6f9f", "warm": "#7fb2d6", "interpreter": "#c9a24b"}
 BAR, GAP, LEFT, RIGHT, TOP = 9, 8, 120, 60, 46
 WIDTH = 720
+PHASE_COLOURS = ("#8c8c8c", "#2f6f9f", "#7fb2d6", "#c9a24b", "#b03030", "#6f9f4f", "#b58cc9", "#404040")
+STACK, STACK_STEP = 22, 34
 
 
 def bars(rows: Sequence[Row]) -> str:
@@ -50,3 +52,38 @@ def _row(row: Row, columns: Sequence[str], top: int, scale: float) -> list[str]:
                 f'<text x="{LEFT + speed * scale + 4:.1f}" y="{y + BAR - 1}" font-size="9">{speed:.2f}</text>'
             )
     return parts
+
+
+def stacks(phases: Mapping[str, Mapping[str, float]]) -> str:
+    """An SVG document: for each column a bar of the CPU seconds of its phases, one behind the other."""
+    names = list(dict.fromkeys(name for parts in phases.values() for name in parts))
+    most = max((sum(parts.values()) for parts in phases.values()), default=0) or 1
+    scale = (WIDTH - LEFT - RIGHT) / most
+    height = TOP + STACK_STEP * len(phases) + 16 * len(names) + GAP
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+        f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="11">',
+        f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
+        f'<text x="{LEFT}" y="14">boot and power off: CPU seconds by phase (less is better)</text>',
+    ]
+    for number, (column, shares) in enumerate(phases.items()):
+        parts += _stack(HEADINGS[column], shares, names, TOP - 16 + number * STACK_STEP, scale)
+    for number, name in enumerate(names):
+        y = TOP + STACK_STEP * len(phases) + 16 * number
+        parts.append(f'<rect x="{LEFT}" y="{y - 9}" width="10" height="10" fill="{_colour(number)}"/>')
+        parts.append(f'<text x="{LEFT + 14}" y="{y}">{escape(name)}</text>')
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def _stack(title: str, shares: Mapping[str, float], names: Sequence[str], top: int, scale: float) -> list[str]:
+    parts, x = [f'<text x="{LEFT - 6}" y="{top + 15}" text-anchor="end">{escape(title)}</text>'], float(LEFT)
+    for number, name in enumerate(names):
+        width = shares.get(name, 0.0) * scale
+        parts.append(f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="{STACK}" fill="{_colour(number)}"/>')
+        x += width
+    total = sum(shares.values())
+    return [*parts, f'<text x="{x + 4:.1f}" y="{top + 15}">{total:.2f}</text>']
+
+
+def _colour(number: int) -> str:
+    return PHASE_COLOURS[number % len(PHASE_COLOURS)]

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks.measure import MeasureError, Run, between_marks, cpu_of_descendants
+from benchmarks.measure import MeasureError, Run, between_marks, cpu_of_descendants, processes_of, wait_for_orphans
 
 BUSY = "import time\nwhile time.process_time() < {seconds}: pass\n"
 MARKED = """
@@ -53,6 +53,20 @@ def test_leaving_ends_the_process() -> None:
         pid = run._process.pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_processes_of_earlier_runs_are_waited_for() -> None:
+    with subprocess.Popen(["sleep", "0.2"]) as process:
+        assert process.pid in processes_of(os.getpid())
+        assert not wait_for_orphans(0.0)
+        assert wait_for_orphans(10.0)
+    assert processes_of(os.getpid()) == [os.getpid()]
+
+
+def test_more_time_can_be_given() -> None:
+    with Run(["sleep", "0.3"], timeout=0.05) as run:
+        run.renew(30)
+        assert run.finish() == 0
 
 
 def test_living_and_ended_descendants_count() -> None:

@@ -12,6 +12,7 @@ from benchmarks.measure import Run, between_marks
 from benchmarks.sides import QEMU, Guest, Ours, qemu_command
 
 needs_compiler = pytest.mark.skipif(shutil.which(programs.COMPILER) is None, reason="no riscv64 cross compiler")
+needs_native_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc for this machine")
 needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason="no qemu-system-riscv64")
 
 
@@ -27,9 +28,24 @@ def test_every_program_names_its_checksum(name: str) -> None:
     assert programs.rounds_of(name) >= 1
 
 
+def test_there_are_enough_of_both_groups() -> None:
+    assert len(programs.INTEGER) >= 25
+    assert len(programs.FLOAT) >= 10
+    assert len(set(programs.PROGRAMS)) == len(programs.PROGRAMS)
+
+
+@needs_native_compiler
+@pytest.mark.parametrize("name", programs.PROGRAMS)
+def test_two_rounds_are_right_on_this_machine(name: str, tmp_path: Path) -> None:
+    program = programs.build_native(name, tmp_path, scale=2 / programs.rounds_of(name))
+    with Run([str(program)], timeout=60) as run:
+        assert re.fullmatch(r"0x[0-9a-f]{16}", between_marks(run, name).checksum)
+        assert run.finish() == 0
+
+
 @needs_compiler
 @needs_qemu
-@pytest.mark.parametrize("name", programs.PROGRAMS)
+@pytest.mark.parametrize("name", [name for name in programs.PROGRAMS if name not in programs.LINUX_ONLY])
 def test_one_round_is_right_on_the_bare_board(name: str, tmp_path: Path) -> None:
     elf = programs.build_bare_metal(name, tmp_path, scale=0)
     with Run(qemu_command(Guest(firmware=elf)), timeout=60) as run:

@@ -42,6 +42,7 @@ def test_every_verb_has_help(verb: str) -> None:
         (["run", "../etc"], "../etc"),
         (["run", "--kernel", "/nonexistent/file"], "/nonexistent/file"),
         (["run", "--kernel", "/"], "folder"),
+        (["run", "--kernel", "/etc/passwd"], "is text"),
         (["run", "--memory", "lots"], "lots"),
         (["run", "hello", "--memory", "1M"], "64 MiB"),
         (["run", "hello", "--engine", "steam"], "steam"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,14 @@ def test_hello_needs_nothing_and_ends_with_0() -> None:
     result = call("run", "hello", *QUICK)
     assert (result.returncode, result.stderr) == (0, b"")
     assert b"Hello!" in result.stdout and b"Powering off" in result.stdout
+
+
+def test_code_without_a_header_is_a_kernel_only_where_that_is_said(tmp_path: Path) -> None:
+    path = program(tmp_path, "fail")
+    refused = call("run", "--kernel", path, *QUICK)
+    assert (refused.returncode, refused.stdout) == (2, b"")
+    assert b"is a raw binary; give an ELF file" in refused.stderr
+    assert call("run", "--kernel", f"{path},raw", *QUICK).returncode == 7
 
 
 def test_piped_input_reaches_the_guest_whole_and_in_order(tmp_path: Path) -> None:
@@ -183,6 +192,26 @@ def test_traces(tmp_path: Path, what: str, expected: str) -> None:
     guest = ["hello"] if what in ("sbi", "traps") else ["--firmware", program(tmp_path, "spin"), "--timeout", "1"]
     call("run", *guest, *QUICK, "--trace", what, "--trace-file", str(target))
     assert expected in target.read_text()
+
+
+def test_every_line_of_a_trace_has_the_documented_form(tmp_path: Path) -> None:
+    target = tmp_path / "trace"
+    options = (*QUICK, "--clock", "instructions")
+    call("run", "hello", *options, "--trace", "instructions,traps,devices,sbi", "--trace-file", str(target))
+    rest = {
+        "instruction": r"[0-9a-f]{4}([0-9a-f]{4})?  \S.*|cannot be fetched",
+        "trap": r"(exception|interrupt) \d+ at 0x[0-9a-f]+ value 0x[0-9a-f]+",
+        "device": r"[a-z]+\d* 0x[0-9a-f]+ (<-|->) 0x([0-9a-f]{2})+",
+        "sbi": r"extension 0x[0-9a-f]+ function \d+ arguments 0x[0-9a-f]+ 0x[0-9a-f]+ 0x[0-9a-f]+",
+    }
+    seen, last = set(), 0
+    for line in target.read_text().splitlines():
+        form = re.fullmatch(r" *(\d+) +0x[0-9a-f]{12,16} (\w+) +(.*)", line)
+        assert form and re.fullmatch(rest[form[2]], form[3]), line
+        assert int(form[1]) >= last
+        seen.add(form[2])
+        last = int(form[1])
+    assert seen == set(rest)
 
 
 @pytest.mark.skipif(not COMPILER, reason="needs a RISC-V cross compiler")

@@ -83,9 +83,9 @@ def test_whom_protection_lets(rig, config, managed, zeroed):
         assert run(rig, "cbo.zero (t0)", USERS + ODD) == ((0, 0) if zeroed else denied)
 
 
-@pytest.mark.parametrize("text", MANAGING)
-def test_what_is_no_memory_is_not_managed(rig, text):
-    assert run(rig, text, BASE + ODD) == (0, 0)
+@pytest.mark.parametrize("text", (*MANAGING, "cbo.zero (t0)"))
+def test_what_is_no_memory_is_neither_managed_nor_cleared(rig, text):
+    assert run(rig, text, DATA + ODD) == (0, 0)
     assert run(rig, text, 0x1000_0000 + ODD) == (STORE_ACCESS_FAULT, 0x1000_0000 + ODD)
 
 

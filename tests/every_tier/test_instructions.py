@@ -105,7 +105,7 @@ def test_blocks_are_the_interpreters(instruction: Instruction, engine: str) -> N
                 both.place(CODE + (worlds.pc & 0xFFF), code)
             both.check(instruction, operands, worlds.state(base, displacement), content)
     if engine == "stitcher":
-        stencils = {stencil.name: stencil.ending for stencil in native_code(RISCV64).stencils().instructions}
+        stencils = {group[0].name: group[0].ending for group in native_code(RISCV64).stencils().instructions}
         assert both.found.state.stitched_blocks or stencils[f"handler.{instruction.name}"] == NONE
     else:
         counts = both.found.engine.translations.counts

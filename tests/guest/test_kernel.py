@@ -71,6 +71,26 @@ def test_raw_code() -> None:
 @pytest.mark.parametrize(
     "data, words",
     [
+        (b"root:x:0:0:root:/root:/bin/bash\n" * 50, "is text"),
+        ("äöü\n".encode() * 2000, "is text"),
+        (b"#!/bin/sh\necho\n", "is a script"),
+        (b"MZ" + bytes(1000), "without the header of a RISC-V kernel"),
+        (gzip.compress(b"070701" + bytes(100)), "is a cpio archive"),
+        (bytes(510) + b"\x55\xaa", "is a disk image"),
+        (bytes(5000), "is zero bytes"),
+        (b"\x13\0\0\0" * 4, "is a raw binary"),
+    ],
+)
+def test_where_code_needs_a_header_other_files_are_named(data: bytes, words: str) -> None:
+    with pytest.raises(UserError, match=f"{words}.*; give an ELF file or a Linux Image.*raw"):
+        load_kernel(data, raw=False)
+    assert load_kernel(linux_image(b"kernel"), raw=False).form is Form.LINUX
+    assert load_kernel(PROGRAM, raw=False).form is Form.ELF
+
+
+@pytest.mark.parametrize(
+    "data, words",
+    [
         (b"", "empty"),
         (elf([(0, 0, b"x", 1)], machine=62), "another processor"),
         (elf([]), "nothing to load"),

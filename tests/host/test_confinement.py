@@ -39,6 +39,33 @@ def confined(tmp_path: Path, code: str) -> str:
     return result.stdout.strip()
 
 
+TAKE_IN = """
+listener = socket.create_server(("127.0.0.1", 0))
+caller = socket.create_connection(listener.getsockname())
+confine([], accepting=ACCEPTING)
+try:
+    taken, _ = listener.accept()
+    os.write(taken.fileno(), b"taken in")
+except PermissionError:
+    print("turned away")
+else:
+    print(os.read(caller.fileno(), 100).decode())
+"""
+
+
+@pytest.mark.parametrize(("accepting", "result"), ((True, "taken in"), (False, "turned away")))
+def test_who_may_take_in_clients(accepting: bool, result: str) -> None:
+    head = HEAD.replace(
+        "measures = confine([Path(sys.argv[2])])", "from guesthouse.host.seccomp import seccomp_missing"
+    )
+    head = head.replace('measures["seccomp"]', "seccomp_missing(ctypes.CDLL(None))")
+    code = head.replace('file = open(sys.argv[1], "r+b")', "") + TAKE_IN.replace("ACCEPTING", str(accepting))
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=20, text=True)
+    if found.stdout == "no seccomp\n":
+        pytest.skip("this host has no seccomp filters")
+    assert (found.stdout.strip(), found.stderr) == (result, "")
+
+
 @pytest.mark.parametrize(
     "attempt",
     [

@@ -23,8 +23,8 @@ from guesthouse.virtual.spec.disassembly import Disassembler
 def command(file: BinaryIO, output: BinaryIO | None, base: int, listing: bool) -> None:
     """Assemble FILE ('-' for standard input): RISC-V assembly language to bytes.
 
-    The output is the bare program, all its sections one behind the other, as `run --firmware` and `run --kernel`
-    take it.
+    The output is the bare program, all its sections one behind the other, as `run --firmware FILE` and
+    `run --kernel FILE,raw` take it.
     """
     try:
         text = file.read().decode()

@@ -23,8 +23,8 @@ from guesthouse.manager.native_parts import hello_symbols
 from guesthouse.manager.profile import RATE, Profile, Sampling
 from guesthouse.manager.run import Streams, run_guest
 
-NOT_OURS = ("stats", "stats_json", "trace", "trace_file", "signature", "signature_granularity")
-DEFAULTS = {"trace": None, "trace_file": None, "signature": None, "signature_granularity": "4"}
+NOT_OURS = ("stats", "stats_json", "trace", "trace_file", "signature", "signature_granularity", "gdb")
+DEFAULTS = {"trace": None, "trace_file": None, "signature": None, "signature_granularity": "4", "gdb": None}
 
 OPTIONS = [
     click.Option(["--top"], type=click.IntRange(1), default=25, show_default=True, help="Functions in the table."),

@@ -16,7 +16,7 @@ from guesthouse.guest.definition import CLOCKS, ENGINES, parse_size
 from guesthouse.guest.tiny import RECIPE
 from guesthouse.host.terminal import is_terminal, terminal_environment
 from guesthouse.host.user_folders import write_file
-from guesthouse.manager.protocol import Disk, Plan
+from guesthouse.manager.protocol import Disk, GdbPort, Plan
 from guesthouse.manager.run import Outcome, Streams, run_guest
 from guesthouse.manager.store import Image, ImageStore
 
@@ -70,6 +70,24 @@ class DiskImage(click.ParamType):  # type: ignore[type-arg]
         return Disk(str(value))
 
 
+class GdbAddress(click.ParamType):  # type: ignore[type-arg]
+    """A port, of this host alone where no other address stands before it, and `,wait` behind it."""
+
+    name = "port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> GdbPort:
+        """Address, port and whether the guest waits; ends with a usage error where it is no such thing."""
+        if isinstance(value, GdbPort):
+            return value
+        place, _, option = str(value).partition(",")
+        host, _, port = place.rpartition(":")
+        if option not in ("", "wait") or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+            self.fail(
+                f"{value!r} is no port; write it as 1234, or HOST:1234, with ,wait where it is to wait.", param, ctx
+            )
+        return GdbPort(host.strip("[]") or "127.0.0.1", int(port), option == "wait")
+
+
 class Traces(click.ParamType):  # type: ignore[type-arg]
     """Names of what is traced, with commas between them."""
 
@@ -86,7 +104,9 @@ class Traces(click.ParamType):  # type: ignore[type-arg]
 
 @click.command("run", cls=RunCommand, context_settings={"max_content_width": 110})
 @click.argument("image", required=False)
-@click.option("--kernel", metavar="FILE", help="Boot this kernel (ELF, Linux Image, compressed or not).")
+@click.option(
+    "--kernel", metavar="FILE[,raw]", help="Boot this kernel (ELF, Linux Image, compressed or not), or raw code."
+)
 @click.option("--initrd", metavar="FILE", help="Initial RAM file system for the kernel.")
 @click.option("--append", metavar="TEXT", default="", help="Parameters for the kernel, behind ours.")
 @click.option("--firmware", metavar="FILE", help="Start this in machine mode: OpenSBI, or a bare-metal program.")
@@ -101,6 +121,9 @@ class Traces(click.ParamType):  # type: ignore[type-arg]
 @click.option("--trace-file", metavar="FILE", help="Write the trace there.  [default: standard error]")
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="End after S seconds, status 124."
+)
+@click.option(
+    "--gdb", type=GdbAddress(), metavar="[HOST:]PORT[,wait]", help="Let gdb attach; wait: hold the guest until then."
 )
 @click.option("--no-reboot", is_flag=True, help="End with status 0 where the guest restarts.")
 @click.option("--signature", metavar="FILE", help="Write the memory from begin_signature to end_signature, as words.")
@@ -132,8 +155,10 @@ def plan_of(image: str | None, words: tuple[str, ...] | None, options: dict[str,
     kernel, initrd, firmware = (options[name] or "" for name in ("kernel", "initrd", "firmware"))
     if words == ():
         raise UserError("A command is missing behind `--`; leave `--` out for a shell.")
+    kernel, raw = (kernel.removesuffix(",raw"), True) if kernel.endswith(",raw") else (kernel, False)
     plan = Plan(
         kernel=kernel,
+        raw=raw,
         initrd=initrd,
         append=options["append"],
         firmware=firmware,
@@ -147,6 +172,7 @@ def plan_of(image: str | None, words: tuple[str, ...] | None, options: dict[str,
         trace=options["trace"] or (),
         trace_file=options["trace_file"] or "",
         signature=options["signature"] or "",
+        gdb=options["gdb"],
         signature_granularity=int(options["signature_granularity"]),
         newline="\r\n" if is_terminal(0) and is_terminal(2) and words is None else "\n",
     )

@@ -20,10 +20,14 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 class File(msgspec.Struct, frozen=True):
-    """A file of the guest: its path, or its content where that was given; neither where it has none."""
+    """A file of the guest: its path, or its content where that was given; neither where it has none.
+
+    `raw`: it may be code without any header.
+    """
 
     path: str = ""
     data: bytes = b""
+    raw: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.path or self.data)

@@ -5,9 +5,14 @@ from enum import Enum
 
 from guesthouse.errors import UserError
 from guesthouse.guest import compression, elf, linux_image
+from guesthouse.guest.recognition import kind_of
 
 NESTING_LIMIT = 3
 HIGH_HALF = 1 << 63
+ACCEPTED = (
+    "give an ELF file or a Linux Image for riscv64 (also compressed, or as EFI zboot), or say that it is raw code"
+    " (--kernel FILE,raw or Machine(raw=True))"
+)
 
 
 class Form(Enum):
@@ -47,12 +52,13 @@ class KernelImage:
     symbols: dict[str, int] = field(default_factory=dict)
 
 
-def load_kernel(data: bytes) -> KernelImage:
+def load_kernel(data: bytes, raw: bool = True) -> KernelImage:
     """Recognise ELF, Linux boot images, EFI zboot images, any of these compressed (gzip, xz, zstd, ...), and raw code.
 
     For a Linux boot image the addresses begin at its header's text offset (0x200000), relative to the start of RAM.
-    Raises UserError where the file is empty, truncated, damaged or for another processor. Nothing here reserves memory
-    for `memory_size`: the machine compares it to its RAM.
+    What is none of these is code as it is where `raw` is true, else refused. Raises UserError where the file is empty,
+    truncated, damaged or for another processor. Nothing here reserves memory for `memory_size`: the machine compares it
+    to its RAM.
     """
     data = _unwrap(data)
     if data.startswith(elf.MAGIC):
@@ -61,6 +67,8 @@ def load_kernel(data: bytes) -> KernelImage:
     if header:
         segment = Segment(header.text_offset, data, header.image_size)
         return KernelImage(Form.LINUX, (segment,), header.text_offset, header.image_size, relocatable=True)
+    if not raw:
+        raise UserError(f"The kernel file is {kind_of(data)}; {ACCEPTED}.")
     return KernelImage(Form.RAW, (Segment(0, data, len(data)),), 0, len(data), relocatable=True)
 
 

@@ -16,10 +16,14 @@ LARGEST_MESSAGE = 16 << 20
 class Outlet:
     """Bytes on their way into a descriptor, written by a loop as there is room for them."""
 
-    def __init__(self, loop: Loop, descriptor: int, piece: int = PIECE) -> None:
+    def __init__(
+        self, loop: Loop, descriptor: int, piece: int = PIECE, emptied: Callable[[], None] = lambda: None
+    ) -> None:
+        """`emptied` is called by the loop once all that waited is written, or never will be."""
         self._loop = loop
         self._descriptor = descriptor
         self._piece = piece
+        self._emptied = emptied
         self._ending = False
         self._watched = False
         self.buffer = bytearray()
@@ -64,16 +68,26 @@ class Outlet:
             count = len(self.buffer)
         del self.buffer[:count]
         self._watch()
+        if not self.buffer:
+            self._emptied()
 
 
 class Inlet:
     """Bytes that come out of a descriptor, given to `take` while they are wanted."""
 
-    def __init__(self, loop: Loop, descriptor: int, take: Callable[[bytes], None], end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        descriptor: int,
+        take: Callable[[bytes], None],
+        end: Callable[[], None],
+        piece: int = CHUNK,
+    ) -> None:
         self._loop = loop
         self._descriptor = descriptor
         self._take = take
         self._end = end
+        self._piece = piece
         self._wanted = False
         self.ended = False
 
@@ -86,7 +100,7 @@ class Inlet:
 
     def _read(self) -> None:
         try:
-            data = os.read(self._descriptor, CHUNK)
+            data = os.read(self._descriptor, self._piece)
         except BlockingIOError:
             return
         except OSError:  # a terminal that has hung up, a descriptor that is not open

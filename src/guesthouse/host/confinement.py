@@ -21,15 +21,17 @@ Measures = dict[str, str]
 """Name of a measure -> "" where it holds, else why it does not."""
 
 
-def confine(readable: Sequence[Path] = ()) -> Measures:
+def confine(readable: Sequence[Path] = (), *, accepting: bool = False) -> Measures:
     """Give up, for good, everything that running a guest does not need; says which measures hold.
 
-    Files in the folders `readable` may still be read, where landlock can limit it to them; else nothing may. To be
-    called by the only thread of the process, with all files open; threads started later are confined too.
+    Files in the folders `readable` may still be read, where landlock can limit it to them; else nothing may. With
+    `accepting`, sockets that listen already may take in clients. To be called by the only thread of the process, with
+    all files open; threads started later are confined too.
     """
     done = {"no new privileges": _forbid_privileges(), "namespaces": _leave_namespaces()}
     done["landlock"] = forbid_files_and_network(LIBC, readable)
-    done["seccomp"] = forbid_system_calls(LIBC, reading=bool(readable) and not done["landlock"])
+    reading = bool(readable) and not done["landlock"]
+    done["seccomp"] = forbid_system_calls(LIBC, reading, accepting)
     return done
 
 

@@ -13,15 +13,26 @@ class Bell:
     def __init__(self, loop: Loop, woken: Callback) -> None:
         self._descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._woken = woken
+        self._loop = loop
+        self._lock = threading.Lock()  # a descriptor that is closed may soon be another file's
         loop.on_readable(self._descriptor, self._hear)
 
     def ring(self) -> None:
         """Have the loop call `woken`; from any thread."""
-        os.eventfd_write(self._descriptor, 1)
+        with self._lock:
+            if self._descriptor >= 0:
+                os.eventfd_write(self._descriptor, 1)
 
     def _hear(self) -> None:
         os.eventfd_read(self._descriptor)
         self._woken()
+
+    def close(self) -> None:
+        """Give the descriptor back; ringing does nothing from now on."""
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, -1
+        self._loop.on_readable(descriptor, None)
+        os.close(descriptor)
 
 
 class Handover:

@@ -23,7 +23,7 @@ THREAD_SYNC = 1
 
 PROT_EXEC, CLONE_THREAD, AT_EMPTY_PATH = 0x4, 0x1_0000, 0x1000
 OPEN_CHANGES = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_EXCL
-CLONE3 = 435
+CLONE3, ACCEPT4 = 435, 288
 
 ALWAYS = {
     # bytes through descriptors that are open already
@@ -111,15 +111,16 @@ def seccomp_missing(libc: ctypes.CDLL) -> str:
     return ""
 
 
-def forbid_system_calls(libc: ctypes.CDLL, reading: bool = False) -> str:
+def forbid_system_calls(libc: ctypes.CDLL, reading: bool = False, accepting: bool = False) -> str:
     """Filter the system calls of every thread of this process; "" or why that is not possible.
 
-    With `reading`, files may be opened for reading: to be asked for only where landlock says which. Needs
-    no-new-privileges to be set.
+    With `reading`, files may be opened for reading: to be asked for only where landlock says which. With `accepting`,
+    clients may be taken in at sockets that listen already. Needs no-new-privileges to be set.
     """
     if missing := seccomp_missing(libc):
         return missing
-    code = program(tuple(ALWAYS.values()), [*rules(os.getpid()), *([OPEN_FOR_READING] if reading else [])])
+    allowed = [*ALWAYS.values(), *([ACCEPT4] if accepting else [])]
+    code = program(allowed, [*rules(os.getpid()), *([OPEN_FOR_READING] if reading else [])])
     holder = ctypes.create_string_buffer(code, len(code))
     head = struct.pack("<HxxxxxxQ", len(code) // INSTRUCTION.size, ctypes.addressof(holder))
     result = libc.syscall(SECCOMP, SET_MODE_FILTER, THREAD_SYNC, head)

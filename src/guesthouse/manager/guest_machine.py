@@ -27,6 +27,7 @@ def build_machine(plan: Plan, console: CharacterBackend | None, ports: Mapping[s
         clock=plan.clock,
         seed=plan.seed,
         reboot=plan.reboot,
+        raw=plan.raw,
     )
 
 

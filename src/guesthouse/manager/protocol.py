@@ -14,16 +14,26 @@ class Disk(msgspec.Struct, frozen=True):
     readonly: bool = False
 
 
+class GdbPort(msgspec.Struct, frozen=True):
+    """Where debuggers find the guest; with `wait` it starts once one has come and let it go."""
+
+    host: str
+    port: int
+    wait: bool = False
+
+
 class Plan(msgspec.Struct, frozen=True, tag="plan"):
     """Everything that decides a run; paths are opened by the worker, "" is none.
 
-    `memory` is in bytes. `seed` makes randomness repeatable. `reboot` false ends the run where the guest restarts.
-    `command` holds the words of a command for the guest's agent (docs/guest-agent.md). `held` means that input is only
-    given to the guest once the message `Begin` says how much there is (see `--clock instructions`). `newline` ends
-    trace lines on standard error. `profile` asks for samples.
+    `raw` lets the kernel be code without any header. `memory` is in bytes. `seed` makes randomness repeatable.
+    `reboot` false ends the run where the guest restarts. `command` holds the words of a command for the guest's
+    agent (docs/guest-agent.md). `held` means that input is only given to the guest once the message `Begin` says how
+    much there is (see `--clock instructions`). `newline` ends trace lines on standard error.
+    `profile` asks for samples.
     """
 
     kernel: str = ""
+    raw: bool = False
     builtin: str = ""
     initrd: str = ""
     append: str = ""
@@ -39,6 +49,7 @@ class Plan(msgspec.Struct, frozen=True, tag="plan"):
     trace_file: str = ""
     signature: str = ""
     signature_granularity: int = 4
+    gdb: GdbPort | None = None
     newline: str = "\n"
     profile: Sampling | None = None
 

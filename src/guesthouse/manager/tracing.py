@@ -25,8 +25,7 @@ def _prepared_disassembler() -> Disassembler:
         free = ((1 << 8 * pattern.length) - 1) & ~pattern.mask
         for bits in (0, free, free & 0x5555_5555, free & 0xAAAA_AAAA):
             if pattern.matches(pattern.match | bits):
-                disassembler.text_of(pattern.match | bits)
-                break
+                disassembler.text_of(pattern.match | bits)  # one alone may be a hint, with a name of its own
     return disassembler
 
 

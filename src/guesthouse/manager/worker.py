@@ -10,6 +10,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from guesthouse.errors import UserError
 from guesthouse.host.channels import CHUNK, Inlet, Messages, Outlet
@@ -39,6 +41,10 @@ from guesthouse.virtual.machine.sampling import Samples
 from guesthouse.virtual.machine.stop import Reason
 from guesthouse.virtual.machine.stop import Stop as MachineStop
 
+if TYPE_CHECKING:
+    from guesthouse.host.visitors import Visitors
+
+DEBUGGERS = "guesthouse.manager.debuggers"  # imported where it is asked for: sockets cost time at every start
 RETRY = 0.01
 """Seconds until input that the guest had no room for is offered again."""
 
@@ -63,6 +69,7 @@ class Worker:
         self._log: LineLog | None = None
         self._tracer: Tracer | None = None
         self._samples: Samples | None = None
+        self._debuggers: Visitors | None = None
         self._plan = Plan()
         self._thread: threading.Thread | None = None
         self._verdict: FromWorker | None = None
@@ -76,6 +83,8 @@ class Worker:
             self._loop.turn(self._patience())
             for handover in (self._output, self._errors):
                 handover.move()
+            if self._verdict is not None and self._debuggers is not None:
+                self._debuggers.refresh()  # a debugger hears of the end, if it listens
             if self._verdict is not None and not self._told and self._flushed():
                 self._told = True
                 self._send(self._verdict)
@@ -143,7 +152,10 @@ class Worker:
         if plan.trace:
             self._log = open_trace(plan)
             self._tracer = Tracer(machine, plan.trace, self._log.put)
-        self._send(Ready(confine([code_folder()])))
+        if plan.gdb is not None:
+            self._debuggers, sentence = import_module(DEBUGGERS).open_to_debuggers(self._loop, machine, plan.gdb)
+            self._send(Note(sentence))
+        self._send(Ready(confine([code_folder()], accepting=plan.gdb is not None)))
 
     # --- the guest ----------------------------------------------------------------------------------------------------
 
@@ -165,10 +177,10 @@ class Worker:
         assert machine is not None
         try:
             stop = self._drive(machine)
-            self._verdict = self._judge(machine, stop)
         finally:
             if self._log:
                 self._log.close()
+        self._verdict = self._judge(machine, stop)  # the last thing: the main thread may end the process any time now
 
     def _drive(self, machine: Machine) -> MachineStop:
         """Run the guest to its end, traced or sampled where the plan asks for it."""

@@ -40,7 +40,11 @@ def stencils(module: str) -> Stencils:
 
 
 def stencil(name: str) -> Stencil:
-    return next(s for s in stencils(RISCV64).instructions if s.name == f"handler.{name}")
+    return variants(name)[0]
+
+
+def variants(name: str) -> tuple[Stencil, ...]:
+    return next(group for group in stencils(RISCV64).instructions if group[0].name == f"handler.{name}")
 
 
 def ran(rig: Rig, code: bytes, budget: int = 1000) -> Exit:
@@ -57,7 +61,7 @@ def ran(rig: Rig, code: bytes, budget: int = 1000) -> Exit:
 def test_every_patch_lies_in_its_stencil(module: str) -> None:
     found = stencils(module)
     assert len(found.instructions) == len(isa_of(module).instructions)
-    for each in (*found.parts, *found.instructions):
+    for each in (*found.parts, *(each for group in found.instructions for each in group)):
         assert each.offset + each.size <= len(found.image)
         for patch in each.patches:
             assert (patch.what & 0xFFFF) + (patch.what >> 16 & 15) <= each.size
@@ -69,6 +73,34 @@ def test_what_is_slow_has_no_stencil_and_what_is_common_has_one() -> None:
     assert {stencil(name).ending for name in ("addi", "ld", "sd", "beq", "amoadd_w", "fadd_d")} == {stitching.GOES_ON}
     assert (stencil("jal").ending, stencil("jalr").ending) == (stitching.ENDS_TAKEN, stitching.LEAVES)
     assert stencil("c_nop").size == 0
+
+
+def test_an_instruction_has_a_stencil_for_each_choice_of_what_is_carried() -> None:
+    assert [len(variants(name)) for name in ("lui", "addi", "add", "sd", "fmadd_d", "ecall")] == [1, 2, 4, 4, 4, 1]
+    assert all(each.size < variants("add")[0].size for each in variants("add")[1:])
+    assert {stencil(name).yields for name in ("addi", "ld", "fadd_d")} == {stitching.YIELDS_REGISTER}
+    assert {stencil(name).yields for name in ("beq", "sd", "c_nop")} == {stitching.YIELDS_NOTHING}
+
+
+def test_what_is_carried_is_the_register_written_last() -> None:
+    rig = Rig("stitcher", RISCV64, BASE, 1 << 16)
+    add = word("add", rd=6, rs1=5, rs2=5)
+    chain = (
+        addi(5, 0, 3)
+        + add
+        + addi(0, 6, 9)
+        + word("add", rd=7, rs1=0, rs2=6)
+        + addi(6, 7, 1)
+        + word("c_mv", rd=28, rs2=7)
+    )
+    code = jump(4) + chain + HALT
+    assert ran(rig, code) == Exit.WAIT
+    rig.state.pc = BASE
+    rig.state.x[5] = rig.state.x[6] = rig.state.x[7] = rig.state.x[28] = 99
+    assert rig.engine.run(1000) == Exit.WAIT
+    assert rig.state.stitched_steps >= 6
+    assert [rig.state.x[n] for n in (0, 5, 6, 7, 28)] == [0, 3, 7, 6, 6]
+    rig.close()
 
 
 def test_a_block_goes_on_along_a_jump_and_behind_a_branch_not_taken() -> None:

@@ -139,7 +139,7 @@ def test_memory_hook_sees_reads_and_writes_apart(machine) -> None:
     assert machine.run(timeout=10).reason is Reason.POWER_OFF
     assert len(reads) == len(writes) == 20
     assert reads[0] == Access(data + 16, 8, False, 0, machine.names["load"])
-    assert writes[4] == Access(data + 8, 8, True, 4, machine.names["store"])
+    assert writes[4] == Access(data + 8, 8, True, 5, machine.names["store"], before=4)
 
 
 def test_device_hook_sees_each_access_once(machine) -> None:

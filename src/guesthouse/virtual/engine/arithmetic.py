@@ -130,6 +130,12 @@ class Arithmetic(Reading):
         return self._folded_value(name, a, b, low, high)
 
     def _folded_value(self, name: str, a: Value, b: Value, low: int, high: int) -> Value:
+        mask, bits = a.usual
+        if b.constant and b.constant & mask == b.constant:
+            if name == "and":
+                return constant(bits & b.constant)
+            if name == "or" and bits & b.constant == b.constant:
+                return a
         if b.constant == 0 and name in ("add", "sub", "or", "xor", "shl", "lshr", "ashr"):
             return a
         if a.constant == 0 and name in ("add", "or", "xor"):

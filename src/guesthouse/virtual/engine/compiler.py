@@ -9,9 +9,10 @@ import llvmlite.binding as llvm
 LEFT_OUT = (
     *("-enable-misched=false", "-enable-post-misched=false", "-disable-post-ra", "-disable-lsr"),
     *("-disable-constant-hoisting", "-disable-machine-licm", "-disable-machine-cse", "-disable-machine-sink"),
-    *("-disable-early-taildup", "-disable-branch-fold", "-disable-copyprop", "-disable-ssc"),
-    "-disable-partial-libcall-inlining",
+    *("-disable-early-taildup", "-disable-copyprop", "-disable-ssc", "-disable-partial-libcall-inlining"),
 )
+# Pays where code is made once: a rare way out becomes a conditional jump to it.
+BRANCH_FOLDING = "-disable-branch-fold"
 
 
 class Compiler:
@@ -40,6 +41,7 @@ class Compiler:
 
     def _optimised(self, ir: str, level: int) -> llvm.ModuleRef:
         module = llvm.parse_assembly(ir)
+        llvm.set_option("guesthouse", f"{BRANCH_FOLDING}={'true' if level == 0 else 'false'}")
         if level == 0:
             self._quick(module)
             return module

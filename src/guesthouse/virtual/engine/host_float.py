@@ -18,7 +18,7 @@ AVAILABLE = platform.machine() in ("x86_64", "AMD64")
 EXCEPTIONS = 'metadata !"fpexcept.strict"'
 NEAREST = f'metadata !"round.tonearest", {EXCEPTIONS}'
 KIND = {32: "float", 64: "double"}
-INFINITY = {32: 0x7F80_0000, 64: 0x7FF0_0000_0000_0000}
+WIDTH = {"float": 32, "double": 64}
 SIGN = {32: 1 << 31, 64: 1 << 63}
 BIAS = {32: 127, 64: 1023}
 FRACTION_BITS = {32: 23, 64: 52}
@@ -64,31 +64,52 @@ def _float(target: TargetState, value: Value, width: int) -> str:
 
 
 def _bits(target: TargetState, ir: str, width: int) -> str:
-    bits = target.text.value(f"bitcast {KIND[width]} {ir} to i{width}")
-    return bits if width == 64 else target.text.value(f"zext i32 {bits} to i64")
+    text = target.text
+    bits = text.value(f"bitcast {KIND[width]} {ir} to i{width}")
+    text.known[f"bitcast i{width} {bits} to {KIND[width]}"] = ir  # and back again
+    if width == 64:
+        return bits
+    wide = text.value(f"zext i32 {bits} to i64")
+    text.known[f"trunc i64 {wide} to i32"] = bits
+    return wide
+
+
+def _value(target: TargetState, ir: str, width: int) -> Value:
+    return Value(_bits(target, ir, width), 0, (1 << width) - 1)
 
 
 def _intrinsic(target: TargetState, name: str, result: str, kinds: str) -> str:
     return target.module.declare(name, f"{result} @{name}({kinds})")
 
 
-def _guarded(target: TargetState, good: str, slow: Slow, fast: Callable[[], tuple[str, str]], width: int) -> Value:
-    """`fast` gives a result and an i1 that says it stands; where it does not, or `good` fails, `slow` is taken."""
-    text = target.text
-    begin, stands, definition, join = (text.fresh(stem) for stem in ("host", "stands", "soft", "float"))
-    text.branch(good, begin, definition, likely=True)
-    text.begin(begin)
-    result, fine = fast()
-    text.branch(fine, stands, definition, likely=True)
-    text.begin(stands)
+def _guarded(target: TargetState, good: str, slow: Slow, fast: Callable[[], str], kind: str, nan: bool) -> str:
+    """What `fast` gives, of LLVM type `kind`; what `slow` gives where `good` fails, or with `nan` it is a NaN."""
+    text, known = target.text, target.text.known
+    definition, join = text.fresh("soft"), text.fresh("float")
+    if good != "true":
+        begin = text.fresh("host")
+        text.branch(good, begin, definition, likely=True)
+        text.begin(begin, dict(known))
+    result = fast()
     ends = [(result, text.block)]
-    text.end(f"br label %{join}")
-    with text.cold(definition):
-        ends.append((slow().ir, text.block))
+    if nan:
+        text.branch(_is_nan(target, result, kind), definition, join, likely=False)
+    else:
         text.end(f"br label %{join}")
-    text.begin(join)
-    phi = text.value("phi i64 " + ", ".join(f"[ {ir}, %{block} ]" for ir, block in ends))
-    return Value(phi, 0, (1 << width) - 1)
+    with text.cold(definition):
+        soft = slow()
+        ends.append((soft.ir if kind == "i64" else _float(target, soft, WIDTH[kind]), text.block))
+        text.end(f"br label %{join}")
+    text.begin(join, known)
+    return text.value(f"phi {kind} " + ", ".join(f"[ {ir}, %{block} ]" for ir, block in ends))
+
+
+def _is_nan(target: TargetState, ir: str, kind: str) -> str:
+    """i1: whether a result, which is no signaling one, is a NaN."""
+    name = f"llvm.experimental.constrained.fcmp.f{WIDTH[kind]}"
+    function = _intrinsic(target, name, "i1", f"{kind}, {kind}, metadata, metadata")
+    passed = f'{kind} {ir}, {kind} {ir}, metadata !"uno", {EXCEPTIONS}'
+    return target.text.value(f"call i1 {function}({passed}) strictfp")
 
 
 def _rounds_to(target: TargetState, rounding: Value, mode: int) -> str:
@@ -97,25 +118,20 @@ def _rounds_to(target: TargetState, rounding: Value, mode: int) -> str:
     return target.text.value(f"icmp eq i64 {rounding.ir}, {mode}")
 
 
-def _not_nan(target: TargetState, bits: str, width: int) -> str:
-    magnitude = target.text.value(f"and i64 {bits}, {SIGN[width] - 1}")
-    return target.text.value(f"icmp ule i64 {magnitude}, {INFINITY[width]}")
-
-
 def _arithmetic(target: TargetState, width: int, operation: str, arguments: list[Value], slow: Slow) -> Value:
     name, count = OPERATIONS[operation]
     kind = KIND[width]
 
-    def fast() -> tuple[str, str]:
+    def fast() -> str:
         operands = [_float(target, value, width) for value in arguments[:count]]
         intrinsic = f"llvm.experimental.constrained.{name}.f{width}"
         kinds = ", ".join([kind] * count + ["metadata", "metadata"])
         function = _intrinsic(target, intrinsic, kind, kinds)
         passed = ", ".join(f"{kind} {operand}" for operand in operands)
-        bits = _bits(target, target.text.value(f"call {kind} {function}({passed}, {NEAREST}) strictfp"), width)
-        return bits, _not_nan(target, bits, width)
+        return target.text.value(f"call {kind} {function}({passed}, {NEAREST}) strictfp")
 
-    return _guarded(target, _rounds_to(target, arguments[count], 0), slow, fast, width)
+    found = _guarded(target, _rounds_to(target, arguments[count], 0), slow, fast, kind, nan=True)
+    return _value(target, found, width)
 
 
 def _comparison(target: TargetState, width: int, operation: str, arguments: list[Value]) -> Value:
@@ -133,18 +149,17 @@ def _comparison(target: TargetState, width: int, operation: str, arguments: list
 def _format(target: TargetState, width: int, arguments: list[Value], slow: Slow) -> Value:
     other = 96 - width
 
-    def fast() -> tuple[str, str]:
+    def fast() -> str:
         operand = _float(target, arguments[0], width)
         name = "fpext.f64.f32" if width == 32 else "fptrunc.f32.f64"
         extra = EXCEPTIONS if width == 32 else NEAREST
         kinds = f"{KIND[width]}, metadata" + (", metadata" if width == 64 else "")
         function = _intrinsic(target, f"llvm.experimental.constrained.{name}", KIND[other], kinds)
         call = f"call {KIND[other]} {function}({KIND[width]} {operand}, {extra}) strictfp"
-        bits = _bits(target, target.text.value(call), other)
-        return bits, _not_nan(target, bits, other)
+        return target.text.value(call)
 
     good = "true" if width == 32 else _rounds_to(target, arguments[1], 0)
-    return _guarded(target, good, slow, fast, other)
+    return _value(target, _guarded(target, good, slow, fast, KIND[other], nan=True), other)
 
 
 def _to_integer(target: TargetState, width: int, size: int, arguments: list[Value], slow: Slow) -> Value:
@@ -153,26 +168,27 @@ def _to_integer(target: TargetState, width: int, size: int, arguments: list[Valu
     magnitude = text.value(f"and i64 {arguments[0].ir}, {SIGN[width] - 1}")
     fits = text.value(f"icmp ult i64 {magnitude}, {TOO_LARGE[width, size]}")
 
-    def fast() -> tuple[str, str]:
+    def fast() -> str:
         operand = _float(target, arguments[0], width)
         name = f"llvm.experimental.constrained.fptosi.i{size}.f{width}"
         function = _intrinsic(target, name, f"i{size}", f"{KIND[width]}, metadata")
         result = text.value(f"call i{size} {function}({KIND[width]} {operand}, {EXCEPTIONS}) strictfp")
-        return (result if size == 64 else text.value(f"sext i32 {result} to i64")), "true"
+        return result if size == 64 else text.value(f"sext i32 {result} to i64")
 
     good = text.value(f"and i1 {truncates}, {fits}")
-    value = _guarded(target, good, slow, fast, 64)
-    return value.within(-(1 << (size - 1)), (1 << (size - 1)) - 1)
+    found = _guarded(target, good, slow, fast, "i64", nan=False)
+    return Value(found, -(1 << (size - 1)), (1 << (size - 1)) - 1)
 
 
 def _from_integer(target: TargetState, width: int, arguments: list[Value], slow: Slow) -> Value:
-    def fast() -> tuple[str, str]:
+    def fast() -> str:
         name = f"llvm.experimental.constrained.sitofp.f{width}.i64"
         function = _intrinsic(target, name, KIND[width], "i64, metadata, metadata")
         call = f"call {KIND[width]} {function}(i64 {arguments[0].ir}, {NEAREST}) strictfp"
-        return _bits(target, target.text.value(call), width), "true"
+        return target.text.value(call)
 
-    return _guarded(target, _rounds_to(target, arguments[1], 0), slow, fast, width)
+    found = _guarded(target, _rounds_to(target, arguments[1], 0), slow, fast, KIND[width], nan=False)
+    return _value(target, found, width)
 
 
 # The host's flags: IE 1, DE 2, ZE 4, OE 8, UE 16, PE 32 in MXCSR, all masked, rounding to nearest.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 # Operations that give the same wherever they stand: what one block has computed is not computed again.
 PURE = frozenset(
     {"add", "sub", "mul", "and", "or", "xor", "shl", "lshr", "ashr", "icmp", "select", "getelementptr"}
-    | {"zext", "sext", "trunc", "inttoptr"}
+    | {"zext", "sext", "trunc", "inttoptr", "bitcast"}
 )
 SPARE = re.compile(r"%u\d+")
 

@@ -112,13 +112,17 @@ class Environment:
         self._physical(address, size, access)
 
     def zero_block(self, address: int, size: int) -> None:
-        physical = self._atomic_place(address & -size, size)
+        physical = self._ram_place(address & -size, size, blamed=address)
         self.memory.write(physical, bytes(size))
 
     def _atomic_place(self, address: int, size: int) -> int:
+        return self._ram_place(address, size, blamed=address)
+
+    def _ram_place(self, address: int, size: int, blamed: int) -> int:
+        """Physical address of bytes to be stored to, within one page; a device's fail with the address `blamed`."""
         physical = self._physical(address, size, STORE)
         if not self.memory.contains(physical, size):
-            self.hooks["access_fault"](self.state, address, STORE)
+            self.hooks["access_fault"](self.state, blamed, STORE)
         self._watch([(physical, size)], STORE)
         return physical
 

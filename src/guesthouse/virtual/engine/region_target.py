@@ -7,7 +7,7 @@ The functions that a region calls look at none of the registers that it keeps; e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from guesthouse.virtual.engine.convention import jump
 from guesthouse.virtual.engine.ir import FunctionText, branch
@@ -15,7 +15,7 @@ from guesthouse.virtual.engine.module import Module, alias
 from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.source import Source
 from guesthouse.virtual.engine.target import MachineTarget
-from guesthouse.virtual.engine.values import U64, Value, constant
+from guesthouse.virtual.engine.values import U64, Refused, Value, constant
 from guesthouse.virtual.spec.layout import RegisterFile
 
 Register = tuple[str, int]
@@ -62,6 +62,7 @@ class RegionTarget(MachineTarget):
         self._undone = "0"
         self._slow_store: tuple[int, int] | None = None  # its end among the cold blocks; where the text was then
         self.files_called: set[str] = set()
+        self.assumed: set[str] = set()  # fields taken to be as usual
         bank = self.field_pointer("data_bank")
         self._bank = text.value(f"load ptr, ptr {bank}{alias('state')}")
 
@@ -81,6 +82,31 @@ class RegionTarget(MachineTarget):
 
     def read_pc(self) -> Value:
         return Value(self.place(self.offset).ir, 0, U64, pc_offset=self.offset)
+
+    def read_field(self, name: str) -> Value:
+        mask, bits = self._field(name).usual
+        if not mask:
+            return super().read_field(name)
+        self.assumed.add(name)
+        if mask == (1 << self._field(name).bits) - 1:
+            return constant(bits)
+        return replace(super().read_field(name), usual=(mask, bits))
+
+    def write_field(self, name: str, value: Value) -> None:
+        mask, bits = self._field(name).usual
+        if not mask:
+            super().write_field(name, value)
+        elif value.usual != (mask, bits) and value.constant != bits:  # neither what was read nor all that it may be
+            raise Refused(f"{name} may become other than usual")
+
+    def go_on_if_usual(self, yes: str, no: str) -> None:
+        """End the block: to `yes` where the fields are what the region takes them to be."""
+        for name in sorted(self.assumed):
+            mask, bits = self._field(name).usual
+            found, label = self.text.value(f"and i64 {super().read_field(name).ir}, {mask}"), self.text.fresh("usual")
+            self.text.branch(self.text.value(f"icmp eq i64 {found}, {bits}"), label, no, likely=True)
+            self.text.begin(label)
+        self.text.end(f"br label %{yes}")
 
     def _local(self, file: RegisterFile, index: int) -> str:
         key = (file.name, index)
@@ -127,6 +153,8 @@ class RegionTarget(MachineTarget):
         return self.text.value(f"sub i64 {before}, {done}") if done else before
 
     def spill(self, effects: frozenset[str]) -> None:
+        if "synchronize" not in effects and any(f"sets:{name}" in effects for name in self.layout.usual):
+            raise Refused("a function changes what the region takes to be as usual")
         self.files_called |= {effect.removeprefix("file:") for effect in effects if effect.startswith("file:")}
         if "pc" in effects:
             self.store_field("pc", self.read_pc().ir)

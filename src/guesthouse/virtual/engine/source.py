@@ -130,7 +130,7 @@ class Sources:
             return thing
 
     def effects(self, semantics: Callable[..., Any]) -> frozenset[str]:
-        """What a call may do: traps, writes, pc, time, synchronize (through everything it calls)."""
+        """What a call may do: traps, writes, pc, time, synchronize, `sets:FIELD` (through everything it calls)."""
         if semantics in self._effects:
             return self._effects[semantics]
         self._effects[semantics] = frozenset()  # recursion is refused at lowering
@@ -142,7 +142,7 @@ class Sources:
                 found.add("traps")
             elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == state:
                 if isinstance(node.ctx, ast.Store):
-                    found.add("writes")
+                    found |= {"writes", "sets:" + node.attr}
                 elif node.attr == "pc":
                     found.add("pc")
                 if node.attr == "next_pc":

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from guesthouse.virtual.engine import objects, stitching
-from guesthouse.virtual.engine.convention import handler_header, jump
 from guesthouse.virtual.engine.decoder import handler_symbol, stored_operands
 from guesthouse.virtual.engine.interpreter import engine_layout
-from guesthouse.virtual.engine.ir import FunctionText
 from guesthouse.virtual.engine.lowering import Lowering
 from guesthouse.virtual.engine.module import Module, alias
 from guesthouse.virtual.engine.runtime import Runtime
@@ -31,7 +29,7 @@ FIXED = {
     **{"to.pc": stitching.TARGET, "to.slot": stitching.SLOT_PLACE, "to.counter": stitching.COUNTER_PLACE},
     **{"to.handler": stitching.HANDLER, NEXT: stitching.TO_NEXT, TAKEN: stitching.TO_TAKEN, BAIL: stitching.TO_BAIL},
 }
-WHOLE = ' "no-jump-tables"="true"'  # a table of places in the stencil would not move with its copies
+MOST_SOURCES = 2  # that may be carried
 WIDTHS = {objects.R_64: 8, objects.R_32: 4, objects.R_32S: 4, objects.R_PC32: 4, objects.R_PLT32: 4}
 RELATIVE = (objects.R_PC32, objects.R_PLT32)
 
@@ -46,39 +44,46 @@ class StencilBuilder:
         self.isa = isa
         self.runtime = Runtime(isa)
         self.layout = engine_layout(isa)
-        self._made: dict[str, Value | None] = {}  # where its jump goes, by handler
+        self._made: dict[str, tuple[StencilTarget, Value | None]] = {}  # by symbol, with where its jump goes
 
     def text(self, instructions: Iterable[Instruction] | None = None) -> str:
         """The module of these instructions' stencils (all where None); what can have none is left out."""
         module = Module(self.layout)
         for instruction in self.isa.instructions if instructions is None else instructions:
             try:
-                self._build(module, instruction)
+                sources = [name for name, _ in self._build(module, instruction, frozenset()).reads[:MOST_SOURCES]]
+                for number in range(1, 1 << len(sources)):
+                    carried = frozenset(name for bit, name in enumerate(sources) if number >> bit & 1)
+                    self._build(module, instruction, carried, number)
             except Refused:
                 continue
         for name, build in zip(PARTS, (_enter, _to_handler, _near, _far), strict=True):
-            text = FunctionText(handler_header(name) + WHOLE)
-            build(StencilTarget(module, text, self.runtime, self.isa.instructions[0]))
-            module.add(name, text)
+            target = StencilTarget(module, name, self.runtime, self.isa.instructions[0], frozenset())
+            build(target)
+            module.add(name, target.text)
         return module.text()
 
     def has(self, instruction: Instruction) -> bool:
         """Whether `text` made a stencil of an instruction."""
         return handler_symbol(instruction) in self._made
 
-    def _build(self, module: Module, instruction: Instruction) -> None:
-        text = FunctionText(handler_header(handler_symbol(instruction)) + WHOLE)
-        target = StencilTarget(module, text, self.runtime, instruction)
-        lowering = Lowering(self.runtime.sources, target)
+    def _build(
+        self, module: Module, instruction: Instruction, carried: frozenset[str], number: int = 0
+    ) -> StencilTarget:
+        symbol = _symbol(instruction, number)
+        target = StencilTarget(module, symbol, self.runtime, instruction, carried)
+        lowering, text = Lowering(self.runtime.sources, target), target.text
         at = target.hole("at.pc", -4096, 4096)
         following = text.value(f"add i64 %pc, {at}")
         following = text.value(f"add i64 {following}, {target.length}")
         lowering.path.next_pc = Value(following, 0, 2 * U64, pc_offset=target.length)
         lowering.inline(instruction.semantics, target.operand_values())
         taken = target.finish(lowering.path) if text.block is not None else None
-        if target.leaves - {BAIL}:
-            self._made[handler_symbol(instruction)] = taken
-            module.add(handler_symbol(instruction), text)
+        if not target.leaves - {BAIL}:
+            raise Refused("all is left to the handler")
+        self._made[symbol] = target, taken
+        module.add(symbol, text)
+        return target
 
     def read(self, data: bytes) -> Stencils:
         """The stencils in the compiled module."""
@@ -88,23 +93,28 @@ class StencilBuilder:
         if any(not any(a <= r.offset < b for a, b in spans) for r in item.relocations):
             raise ValueError("the stencils' constants hold addresses")
         parts = tuple(self._part(item, image, name) for name in PARTS)
-        stencils = tuple(self._stencil(item, image, instruction) for instruction in self.isa.instructions)
+        stencils = tuple(self._group(item, image, instruction) for instruction in self.isa.instructions)
         return Stencils(bytes(image), parts, stencils)
+
+    def _group(self, item: objects.NativeObject, image: bytearray, instruction: Instruction) -> tuple[Stencil, ...]:
+        """An instruction's stencils."""
+        first = self._stencil(item, image, instruction, 0)
+        return first, *(self._stencil(item, image, instruction, number) for number in range(1, 1 << first.sources))
 
     def _part(self, item: objects.NativeObject, image: bytearray, name: str) -> Stencil:
         size, relocations = _cut(item, image, name, NEXT)
         patches = tuple(self._patch(item, name, None, relocation) for relocation in relocations)
         return Stencil(name, item.symbols[name], size, ending=stitching.LEAVES, patches=patches)
 
-    def _stencil(self, item: objects.NativeObject, image: bytearray, instruction: Instruction) -> Stencil:
-        name, length = handler_symbol(instruction), instruction.pattern.length
+    def _stencil(self, item: objects.NativeObject, image: bytearray, instruction: Instruction, number: int) -> Stencil:
+        name, length = _symbol(instruction, number), instruction.pattern.length
         if name not in item.symbols:
             return Stencil(name, length=length)
         start, whole = item.symbols[name], item.sizes[name]
         leaves = {r.symbol for r in item.relocations if start <= r.offset < start + whole}
         if not leaves & {NEXT, TAKEN, "far"}:
             return Stencil(name, length=length)  # all is left to the handler
-        taken = self._made[name]
+        target, taken = self._made[name]
         ending = stitching.GOES_ON if NEXT in leaves else stitching.LEAVES
         size, relocations = _cut(item, image, name, NEXT if ending == stitching.GOES_ON else TAKEN)
         if ending == stitching.LEAVES and size < whole:
@@ -114,7 +124,23 @@ class StencilBuilder:
             assert taken.pc_offset is not None
             jump_operand, addend = _operand_place(instruction, taken.operand) if taken.operand else 0, taken.pc_offset
         patches = tuple(self._patch(item, name, instruction, relocation) for relocation in relocations)
-        return Stencil(name, start, size, length, ending, jump_operand, addend, patches)
+        yields, places = self._carries(target)
+        sources = len(places) - 1
+        return Stencil(name, start, size, length, ending, jump_operand, addend, yields, sources, patches, places)
+
+    def _carries(self, target: StencilTarget) -> tuple[int, tuple[Patch, ...]]:
+        """What an instruction yields, and the places: of that, then of the registers that it may find carried."""
+        sources = tuple(self._register(target.instruction, "read", *read) for read in target.reads[:MOST_SOURCES])
+        if target.yields is not None:
+            return stitching.YIELDS_REGISTER, (self._register(target.instruction, "write", *target.yields), *sources)
+        nothing = Patch(stitching.REGISTER << 24, "", 0)
+        return stitching.YIELDS_UNKNOWN if target.writes else stitching.YIELDS_NOTHING, (nothing, *sources)
+
+    def _register(self, instruction: Instruction, way: str, operand: str, file: RegisterFile) -> Patch:
+        """A register's place, as `stitching.register_place` finds it; the zero register is written to a spare one."""
+        zero = file.zero if way == "write" and file.zero is not None else stitching.NO_ZERO
+        what = stitching.REGISTER << 24 | _operand_place(instruction, operand)
+        return Patch(what, "", self.layout.offset(file.name), zero, file.count)
 
     def _patch(
         self, item: objects.NativeObject, name: str, instruction: Instruction | None, found: objects.Relocation
@@ -129,11 +155,14 @@ class StencilBuilder:
         if kind in ("read", "write") and instruction:
             file = self.layout.fields[rest[1]]
             assert isinstance(file, RegisterFile)
-            spare = kind == "write" and file.zero is not None
-            zero = file.zero if spare and file.zero is not None else stitching.NO_ZERO
-            what |= stitching.REGISTER << 24 | _operand_place(instruction, rest[0])
-            return Patch(what, "", found.addend + self.layout.offset(file.name), zero, file.count)
+            place = self._register(instruction, kind, rest[0], file)
+            return Patch(what | place.what, "", found.addend + place.addend, place.zero, place.spare)
         return Patch(what | stitching.CONSTANT << 24, found.symbol, found.addend + found.base)
+
+
+def _symbol(instruction: Instruction, number: int) -> str:
+    """A stencil's name: the first of an instruction is called like its handler."""
+    return handler_symbol(instruction) + (f".{number}" if number else "")
 
 
 def _operand_place(instruction: Instruction, name: str) -> int:
@@ -185,7 +214,7 @@ def _after_block(target: StencilTarget, pc: str) -> tuple[str, str]:
 def _to_handler(target: StencilTarget) -> None:
     pc, left = _after_block(target, "at.pc")
     slot = target.text.value(f"getelementptr i8, ptr %page, i64 {target.hole('to.slot', 0, 1 << 20)}")
-    jump(target.text, target.module.handler("to.handler"), slot, pc, left)
+    target.jump("to.handler", slot, pc, left)
 
 
 def _near(target: StencilTarget) -> None:
@@ -201,16 +230,16 @@ def _near(target: StencilTarget) -> None:
     hot, cool, spent, more = (text.fresh(stem) for stem in ("hot", "cool", "spent", "more"))
     text.branch(text.value(f"icmp eq i64 {round_number}, 0"), hot, cool, likely=False)
     with text.cold(hot):
-        jump(text, target.module.handler("hot"), pc=pc, left=left)
+        target.jump("hot", pc=pc, left=left)
     text.begin(cool)
     text.branch(text.value(f"icmp sle i64 {left}, 0"), spent, more, likely=False)
     with text.cold(spent):
-        jump(text, target.module.handler("resume"), pc=pc, left=left)
+        target.jump("resume", pc=pc, left=left)
     text.begin(more)
     slot = text.value(f"getelementptr i8, ptr %page, i64 {target.hole('to.slot', 0, 1 << 20)}")
-    jump(text, text.value(f"load ptr, ptr {slot}{alias('slots')}"), slot, pc, left)
+    target.jump(text.value(f"load ptr, ptr {slot}{alias('slots')}"), slot, pc, left)
 
 
 def _far(target: StencilTarget) -> None:
     pc, left = _after_block(target, "to.pc")
-    jump(target.text, target.module.handler("far"), pc=pc, left=left)
+    target.jump("far", pc=pc, left=left)

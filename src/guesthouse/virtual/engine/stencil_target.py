@@ -3,11 +3,14 @@
 A stencil is a handler without dispatch: its operands are holes, it falls through to what is copied behind it, and
 whatever is slow or rare is left to the instruction's handler, which does all of it again. That is right since
 instructions are restartable: nothing is written before the last place where a stencil may leave.
+
+The register written last is also handed over in a host register, `%carried`. An instruction has a stencil for each
+choice of operands that it finds there; `stitching` takes the one that fits.
 """
 
 from __future__ import annotations
 
-from guesthouse.virtual.engine.convention import TAIL, jump
+from guesthouse.virtual.engine.convention import CONVENTION, PARAMETERS, TAIL
 from guesthouse.virtual.engine.decoder import stored_operands
 from guesthouse.virtual.engine.ir import FunctionText
 from guesthouse.virtual.engine.module import Module, alias
@@ -21,6 +24,10 @@ from guesthouse.virtual.memory.shadow import READ_TAG, WRITE_TAG
 from guesthouse.virtual.spec.description import Instruction
 from guesthouse.virtual.spec.layout import RegisterFile
 
+SHAPE = "(ptr, ptr, i64, i64, ptr, i64)"
+HEADER = f"({PARAMETERS}, i64 %carried)"
+WHOLE = '"no-jump-tables"="true"'  # a table of places in the stencil would not move with its copies
+
 # Where control leaves a stencil: to what is copied behind it, to the target of its jump, to the handler.
 NEXT, TAKEN, BAIL = "to.next", "to.taken", "to.bail"
 
@@ -28,11 +35,19 @@ NEXT, TAKEN, BAIL = "to.next", "to.taken", "to.bail"
 class StencilTarget(MachineTarget):
     """One instruction with its operands in holes."""
 
-    def __init__(self, module: Module, text: FunctionText, runtime: Runtime, instruction: Instruction) -> None:
+    def __init__(
+        self, module: Module, symbol: str, runtime: Runtime, instruction: Instruction, carried: frozenset[str]
+    ) -> None:
+        """`carried`: operands whose register's value is in `%carried`."""
+        text = FunctionText(f'define {CONVENTION} void @"{symbol}"{HEADER} nounwind {WHOLE}')
         super().__init__(module, text, runtime.functions)
         self.instruction = instruction
         self.length = instruction.pattern.length
         self.leaves: set[str] = set()
+        self.reads: list[tuple[str, RegisterFile]] = []  # operands that number registers read
+        self.writes: list[tuple[Value, RegisterFile]] = []  # numbers of the registers written
+        self._carried = carried
+        self._result = ""
         self._wrote = False
 
     # --- holes --------------------------------------------------------------------------------------------------------
@@ -60,16 +75,35 @@ class StencilTarget(MachineTarget):
     def read_register(self, file: RegisterFile, index: Value) -> Value:
         if index.operand is None:
             return super().read_register(file, index)
+        if (index.operand, file) not in self.reads:
+            self.reads.append((index.operand, file))
+        if index.operand in self._carried:
+            return Value("%carried", 0, (1 << file.bits) - 1)
         place = self._place("read", file, index)
         return Value(self.text.value(f"load i64, ptr {place}{alias('state')}"), 0, (1 << file.bits) - 1)
 
     def write_register(self, file: RegisterFile, index: Value, value: Value) -> None:
+        if index.constant is not None and index.constant == file.zero:
+            return
+        self.writes.append((index, file))
+        self._wrote = True
         if index.operand is None:
             super().write_register(file, index, value)
-        else:
-            ir = self._fitted(value, file.bits)
-            self.text.emit(f"store i64 {ir}, ptr {self._place('write', file, index)}{alias('state')}")
-        self._wrote = True
+            return
+        ir = self._fitted(value, file.bits)
+        self.text.emit(f"store i64 {ir}, ptr {self._place('write', file, index)}{alias('state')}")
+        if not self._result:
+            self._result = self._result_of(f"write.{index.operand}.{file.name}")
+        self.text.emit(f"store i64 {ir}, ptr {self._result}")
+
+    def _result_of(self, hole: str) -> str:
+        """A local for what the register holds in the end: on a path that does not write it, what it held."""
+        result = self.text.local("i64")
+        place = f"ptrtoint (ptr {self.module.hole(hole, 0, 1 << 16)} to i64)"
+        self.text.prologue(f"{result}.place = getelementptr i8, ptr %s, i64 {place}")
+        self.text.prologue(f"{result}.before = load i64, ptr {result}.place{alias('state')}")
+        self.text.prologue(f"store i64 {result}.before, ptr {result}")
+        return result
 
     def _place(self, way: str, file: RegisterFile, index: Value) -> str:
         place = self.hole(f"{way}.{index.operand}.{file.name}", 0, 1 << 16)
@@ -86,8 +120,31 @@ class StencilTarget(MachineTarget):
         if way == BAIL and self._wrote:
             raise Refused("may leave after state was written")
         self.leaves.add(way)
-        self.text.emit(f"{TAIL} {self.module.handler(way)}(ptr %s, ptr %slot, i64 %pc, i64 %remaining, ptr %page)")
+        if way == BAIL or not self.writes:
+            self.jump(way)
+        else:
+            self.jump(way, carried=self.text.value(f"load i64, ptr {self._result}") if self.yields else "poison")
+
+    def jump(
+        self,
+        where: str,
+        slot: str = "%slot",
+        pc: str = "%pc",
+        left: str = "%remaining",
+        carried: str = "%carried",
+    ) -> None:
+        """Go over to something of a handler's shape; what is no stencil does not look at what is carried."""
+        symbol = where if where[0] == "%" else self.module.declare(where, f'{CONVENTION} void @"{where}"{SHAPE}')
+        self.text.emit(f"{TAIL} {symbol}(ptr %s, ptr {slot}, i64 {pc}, i64 {left}, ptr %page, i64 {carried})")
         self.text.end("ret void")
+
+    @property
+    def yields(self) -> tuple[str, RegisterFile] | None:
+        """Operand that numbers the one register written, which is carried on; None where it is not that simple."""
+        if len(self.writes) != 1:
+            return None
+        index, file = self.writes[0]
+        return (index.operand, file) if index.operand else None
 
     def leave_by_trap(self) -> None:
         self.leave(BAIL)
@@ -158,9 +215,7 @@ class StencilTarget(MachineTarget):
             after = self.hole("at.after", 0, 1 << 12)
             leave_block(self, after)
             self.leaves.add("far")
-            jump(
-                self.text, self.module.handler("far"), pc=where.ir, left=self.text.value(f"sub i64 %remaining, {after}")
-            )
+            self.jump("far", pc=where.ir, left=self.text.value(f"sub i64 %remaining, {after}"))
         return None
 
 

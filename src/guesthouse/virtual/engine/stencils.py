@@ -12,7 +12,8 @@ import msgspec
 
 from guesthouse.virtual.engine import stitching
 
-RECORD, PATCH = struct.Struct("<8Qq8x"), struct.Struct("<QqQQ")  # as `stitching` lays them out
+# As `stitching` lays them out.
+RECORD, INDEX, PATCH = struct.Struct("<7Qq3Q"), struct.Struct("<QQ"), struct.Struct("<QqQQ")
 
 
 class Patch(msgspec.Struct, frozen=True, array_like=True):
@@ -35,33 +36,57 @@ class Stencil(msgspec.Struct, frozen=True, array_like=True):
     ending: int = stitching.NONE
     jump: int = 0
     jump_addend: int = 0
+    yields: int = stitching.YIELDS_NOTHING
+    sources: int = 0  # register places that may be carried: behind the patches, after that of what it yields
     patches: tuple[Patch, ...] = ()
+    places: tuple[Patch, ...] = ()
 
 
 class Stencils(msgspec.Struct, frozen=True, array_like=True):
-    """All of an instruction set's: the image that holds their code, a block's own parts, one for each instruction."""
+    """All of an instruction set's: the image that holds their code, a block's own parts, those of each instruction.
+
+    An instruction's are numbered by the sources that are carried, a bit each.
+    """
 
     image: bytes
     parts: tuple[Stencil, ...]
-    instructions: tuple[Stencil, ...]
+    instructions: tuple[tuple[Stencil, ...], ...]
 
 
-def table(stencils: Stencils, image: int, symbols: Mapping[str, int], where: int) -> bytes:
-    """The table that `stitching` reads, to be put at host address `where`; the image lies at `image`.
+class Table:
+    """The table that `stitching` reads, for host address `where`; the image lies at `image`.
 
-    First the block's own parts, then the instructions' stencils sorted by handler, then all patches.
+    First the block's own parts, then the instructions' stencils, then an index of these by handler, then all patches.
     """
-    known = [*stencils.parts, *sorted(stencils.instructions, key=lambda stencil: symbols[stencil.name])]
-    records: list[bytes] = []
-    patches: list[bytes] = []
-    for stencil in known:
-        at = where + len(known) * stitching.STENCIL + len(patches) * stitching.PATCH
-        code = (image + stencil.offset, stencil.size, at, len(stencil.patches))
+
+    def __init__(self, stencils: Stencils, image: int, symbols: Mapping[str, int], where: int) -> None:
+        self._image = image
+        self._symbols = symbols
+        known = [*stencils.parts, *(stencil for group in stencils.instructions for stencil in group)]
+        self.index = where + len(known) * stitching.STENCIL
+        self._patches_at = self.index + len(stencils.instructions) * INDEX.size
+        self._patches: list[bytes] = []
+        records = [self._record(stencil) for stencil in known]
+        at, index = where + len(stencils.parts) * stitching.STENCIL, []
+        for group in stencils.instructions:
+            index.append((symbols[group[0].name], at))
+            at += len(group) * stitching.STENCIL
+        self.data = b"".join([*records, *(INDEX.pack(*entry) for entry in sorted(index)), *self._patches])
+
+    def _record(self, stencil: Stencil) -> bytes:
+        code = (self._image + stencil.offset, stencil.size, self._next, len(stencil.patches))
+        self._patches += [self._packed(patch) for patch in stencil.patches]
         goes = (stencil.length, stencil.ending, stencil.jump, stencil.jump_addend)
-        records.append(RECORD.pack(symbols.get(stencil.name, 0), *code, *goes))
-        for patch in stencil.patches:
-            addend = patch.addend
-            if patch.what >> 24 & 255 == stitching.CONSTANT:
-                addend += symbols[patch.symbol] if patch.symbol else image
-            patches.append(PATCH.pack(patch.what, addend, patch.zero, patch.spare))
-    return b"".join(records + patches)
+        carries = (stencil.yields, stencil.sources, self._next)
+        self._patches += [self._packed(place) for place in stencil.places]
+        return RECORD.pack(*code, *goes, *carries)
+
+    @property
+    def _next(self) -> int:
+        return self._patches_at + len(self._patches) * stitching.PATCH
+
+    def _packed(self, patch: Patch) -> bytes:
+        addend = patch.addend
+        if patch.what >> 24 & 255 == stitching.CONSTANT:
+            addend += self._symbols[patch.symbol] if patch.symbol else self._image
+        return PATCH.pack(patch.what, addend, patch.zero, patch.spare)

@@ -6,8 +6,8 @@ import ctypes
 
 from guesthouse.host.memory import Mapping
 from guesthouse.virtual.engine.objects import Arena
-from guesthouse.virtual.engine.stencils import Stencils, table
-from guesthouse.virtual.engine.stitching import LEAVING, MOST_LEAVING, PATCH, STENCIL
+from guesthouse.virtual.engine.stencils import Stencils, Table
+from guesthouse.virtual.engine.stitching import LEAVING, MOST_LEAVING
 from guesthouse.virtual.spec.state import ProcessorState
 
 ROOM = 32 << 20  # bytes of blocks: about a million instructions
@@ -19,16 +19,16 @@ class Stitcher:
     def __init__(self, state: ProcessorState, arena: Arena, stencils: Stencils) -> None:
         self._state = state
         self._room = arena.reserve(ROOM)
-        found = [*stencils.parts, *stencils.instructions]
         image = arena.put(stencils.image)
-        size = len(found) * STENCIL + sum(len(stencil.patches) for stencil in found) * PATCH
-        self._tables = Mapping(size + MOST_LEAVING * LEAVING, "stencils")
+        empty = len(Table(stencils, image, arena.symbols, 0).data)
+        self._tables = Mapping(empty + MOST_LEAVING * LEAVING, "stencils")
         where = self._tables.address
-        ctypes.memmove(where, table(stencils, image, arena.symbols, where), size)
+        table = Table(stencils, image, arena.symbols, where)
+        ctypes.memmove(where, table.data, len(table.data))
         state.stencil_parts = where
-        state.stencils = where + len(stencils.parts) * STENCIL
+        state.stencil_index = table.index
         state.stencil_count = len(stencils.instructions)
-        state.leaving = where + size
+        state.leaving = where + len(table.data)
         state.stitch_writable = arena.mapping.writable - arena.mapping.address
         self.empty()
 

@@ -23,13 +23,20 @@ from guesthouse.virtual.spec.host_words import host_load, host_store
 from guesthouse.virtual.spec.layout import Field
 from guesthouse.virtual.spec.words import State, s64, u64
 
-# A stencil as the table has it, in bytes: the handler whose instruction it is (0 for a block's own parts), host address
-# and bytes of its code, host address and number of its patches, bytes of the instruction, how it ends, and where its
-# jump goes: an operand and what is added to it.
-STENCIL = 80
-HANDLER_OF, CODE, CODE_SIZE, PATCHES, PATCH_COUNT, LENGTH, ENDING, JUMP, JUMP_ADDEND = range(0, 72, 8)
+# A stencil as the table has it, in bytes: host address and bytes of its code, host address and number of its patches,
+# bytes of the instruction, how it ends, where its jump goes (an operand and what is added to it), what it yields, the
+# number of registers that it may find carried, and where the places of these registers are: of the one it yields, then
+# of those. An instruction's stencils follow each other, numbered by which registers are carried, a bit each.
+STENCIL = 88
+CODE, CODE_SIZE, PATCHES, PATCH_COUNT, LENGTH, ENDING, JUMP, JUMP_ADDEND, YIELDS, SOURCES, PLACES = range(0, 88, 8)
 # Into what follows; by a jump of its own; to the jump's target, copied behind it; the instruction has no stencil.
 GOES_ON, LEAVES, ENDS_TAKEN, NONE = range(4)
+# What is carried behind it: what was before; nothing; the register it writes.
+YIELDS_NOTHING, YIELDS_UNKNOWN, YIELDS_REGISTER = range(3)
+NOT_CARRIED = (1 << 64) - 1
+
+# The index has for each instruction its handler and its first stencil.
+INDEX = 16
 
 # A patch: its place in the code and what goes there (packed, see `operand_at`), what is added, and for a register's
 # place the number that goes to the spare register behind the file, and that one's number.
@@ -52,8 +59,9 @@ FIELDS = (
     Field("stitch_writable", saved=False, doc="what to add to an executable address to write there"),
     Field("stitch_full", saved=False, doc="1: there was no room for a block"),
     Field("stitch_entry", saved=False, doc="page offset of the block under construction"),
-    Field("stencils", saved=False, doc="host address of the stencils, sorted by handler"),
-    Field("stencil_count", saved=False, doc="their number"),
+    Field("stencil_index", saved=False, doc="host address of the index of stencils, sorted by handler"),
+    Field("stencil_count", saved=False, doc="the number of instructions in it"),
+    Field("stitch_carried", saved=False, doc="place in the state of the register that the block carries here"),
     Field("stencil_parts", saved=False, doc="host address of the stencils of a block's own parts: enter and ways out"),
     Field("leaving", saved=False, doc="host address of the list of places that jump to ways out"),
     Field("leaving_count", saved=False, doc="their number"),
@@ -66,22 +74,22 @@ FIELDS = (
 
 @function
 def find_stencil(s: State, handler: u64) -> u64:
-    """The stencil of the instruction that a handler is for, 0 where it is no instruction's."""
-    low = u64(s.stencils)
+    """The first stencil of the instruction that a handler is for, 0 where it is no instruction's."""
+    low = u64(s.stencil_index)
     count = u64(s.stencil_count)
     for _ in range(64):
         if u64(count) == 0:
             break
         half = u64(count) >> 1
-        middle = u64(low + half * STENCIL)
-        if host_load(middle + HANDLER_OF, 8) < handler:
-            low = u64(middle + STENCIL)
+        middle = u64(low + half * INDEX)
+        if host_load(middle, 8) < handler:
+            low = u64(middle + INDEX)
             count = u64(count - half - 1)
         else:
             count = half
-    end = u64(s.stencils + s.stencil_count * STENCIL)
-    if u64(low) < end and host_load(u64(low) + HANDLER_OF, 8) == handler:
-        return u64(low)
+    end = u64(s.stencil_index + s.stencil_count * INDEX)
+    if u64(low) < end and host_load(u64(low), 8) == handler:
+        return host_load(u64(low + 8), 8)
     return 0
 
 
@@ -205,6 +213,29 @@ def write_ways_out(s: State) -> None:
         write_host(u64(place + s.stitch_writable), 4, u64(there - place - 4))
 
 
+def place_of(patch: u64, slot: u64) -> u64:
+    """A register's place in the state, from one of a stencil's places."""
+    return u64(register_place(patch, slot, host_load(patch + WHAT, 8)) + host_load(patch + ADDEND, 8))
+
+
+@function
+def fitting(s: State, stencil: u64, slot: u64) -> u64:
+    """Of an instruction's stencils the one that finds carried what is; notes what it carries on."""
+    places = host_load(stencil + PLACES, 8)
+    chosen = u64(stencil)
+    for i in range(host_load(stencil + SOURCES, 8)):
+        if place_of(u64(places + (i + 1) * PATCH), slot) == s.stitch_carried:
+            chosen = u64(u64(chosen) + (STENCIL << (i & 7)))
+    match host_load(stencil + YIELDS, 8):
+        case 1:
+            s.stitch_carried = NOT_CARRIED
+        case 2:
+            s.stitch_carried = place_of(places, slot)
+        case _:
+            pass
+    return u64(chosen)
+
+
 def jump_target(stencil: u64, slot: u64, offset: u64) -> u64:
     """Page offset that an instruction's jump goes to; any beyond the page is far away."""
     what = host_load(stencil + JUMP, 8)
@@ -227,6 +258,7 @@ def stitch(s: State, page: u64, entry: u64) -> u64:
     start = u64(s.stitch_next)
     s.stitch_entry = entry
     s.leaving_count = 0
+    s.stitch_carried = NOT_CARRIED
     copy_stencil(s, s.stencil_parts, slot_at(page, entry), entry, 0, entry)
     offset = entry
     done = 0
@@ -239,7 +271,7 @@ def stitch(s: State, page: u64, entry: u64) -> u64:
         if stencil == 0 or host_load(stencil + ENDING, 8) == NONE:
             break
         target = jump_target(stencil, slot, at)
-        copy_stencil(s, stencil, slot, at, before, target)
+        copy_stencil(s, fitting(s, stencil, slot), slot, at, before, target)
         hold(page, at, stencil)
         done = u64(before + 1)
         ending = host_load(stencil + ENDING, 8)

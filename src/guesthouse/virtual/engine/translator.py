@@ -97,20 +97,25 @@ class Translator(Flow):
         lowering = Lowering(self.runtime.sources, target)
         counter = text.local("i64")
         text.emit(f"store i64 %remaining, ptr {counter}")
-        self._enter(target, blocks[target.numbers[entry]])
+        begin, short = self._enter(target, blocks[target.numbers[entry]])
         for block in blocks:
             self._block(target, lowering, block, counter)
+        text.begin("usual")
+        target.go_on_if_usual(begin, short)
         target.write_exits()
         if target.files_called & {name for name, _ in target.locals}:
             raise Refused("a function reads registers that the region keeps")
         module.add(symbol, text)
         return module.text(), blocks
 
-    def _enter(self, target: RegionTarget, first: Block) -> None:
-        """Begin only with enough instructions left; else the interpreter does this one."""
+    def _enter(self, target: RegionTarget, first: Block) -> tuple[str, str]:
+        """Begin only with enough instructions left and all as usual; else the interpreter does this one.
+
+        Gives the labels for both; what must be as usual is looked at in a block `usual`, which is written in the end.
+        """
         text = target.text
         begun, short = text.fresh("begun"), text.fresh("short")
-        self._go_on_if_enough(target, "%remaining", begun, short)
+        self._go_on_if_enough(target, "%remaining", "usual", short)
         with text.cold(short):
             jump(text, target.module.handler(handler_symbol(first.steps[0].instruction)))
         text.begin(begun)
@@ -118,6 +123,7 @@ class Translator(Flow):
         so_far = target.read_field("translated_steps").ir
         target.store_field("translated_steps", text.value(f"add i64 {so_far}, %remaining"))
         text.end(f"br label %{_label(first)}")
+        return begun, short
 
     def _go_on_if_enough(self, target: RegionTarget, left: str, enough: str, short: str) -> None:
         more = target.text.value(f"icmp sgt i64 {left}, {target.read_field('slack').ir}")

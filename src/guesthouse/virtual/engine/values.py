@@ -22,6 +22,7 @@ class Refused(Exception):
 class Value:
     """An i64 operand (or i1 where `flag`) and its interval.
 
+    `usual` has a mask and what its bits are (known at lowering, whatever the others are).
     `operand` marks the value of an operand not known yet; `pc_offset` one known to be the instruction's page-relative
     program counter plus that many bytes (and the operand); `choice` one that is either of two such values by an i1
     condition.
@@ -34,6 +35,7 @@ class Value:
     pc_offset: int | None = None
     choice: tuple[str, Value, Value] | None = None
     operand: str | None = None
+    usual: tuple[int, int] = (0, 0)
 
     @property
     def constant(self) -> int | None:
@@ -57,7 +59,7 @@ class Value:
 
     def within(self, low: int, high: int) -> Value:
         """The same bits with another interval."""
-        return replace(self, low=low, high=high, pc_offset=None, choice=None, operand=None)
+        return replace(self, low=low, high=high, pc_offset=None, choice=None, operand=None, usual=(0, 0))
 
 
 def constant(value: int) -> Value:

@@ -33,11 +33,12 @@ FW_DYNAMIC_MAGIC, FW_DYNAMIC_VERSION, SUPERVISOR, BOOT_HART = 0x4942534F, 2, 1, 
 
 @dataclass(frozen=True)
 class Files:
-    """The contents of the guest's files; empty where it has none."""
+    """The contents of the guest's files; empty where it has none. `raw`: the kernel may be code without any header."""
 
     kernel: bytes = b""
     initrd: bytes = b""
     firmware: bytes = b""
+    raw: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def place_guest(memory: GuestMemory, board: Board, files: Files, append: str, se
     Raises UserError where a file is no program for this machine or does not fit.
     """
     firmware = _firmware(memory, files.firmware) if files.firmware else None
-    kernel = _kernel(memory, files.kernel) if files.kernel else None
+    kernel = _kernel(memory, files.kernel, files.raw) if files.kernel else None
     programs = [program for program in (firmware, kernel) if program]
     taken = [_checked(memory, program) for program in programs]
     if firmware and kernel:
@@ -123,9 +124,9 @@ def _firmware(memory: GuestMemory, data: bytes) -> _Placed:
     return _Placed(image, memory.base if shifted else 0, "firmware")
 
 
-def _kernel(memory: GuestMemory, data: bytes) -> _Placed:
+def _kernel(memory: GuestMemory, data: bytes, raw: bool) -> _Placed:
     """Linux at the offset its header names; raw code at the offset of kernels; an ELF file where it is linked."""
-    image = load_kernel(data)
+    image = load_kernel(data, raw)
     offset = KERNEL_OFFSET if image.form is Form.RAW else 0
     return _Placed(image, memory.base + offset if image.relocatable else 0, "kernel")
 

@@ -173,7 +173,8 @@ class Core:
         """Empty memory, lay the guest into it, and reset processor and devices."""
         self.engine.forget()
         self.memory.mapping.discard(0, self.memory.size)
-        files = Files(**{name: content.read() for name, content in self.files.items()})
+        contents = {name: content.read() for name, content in self.files.items()}
+        files = Files(**contents, raw=self.definition.kernel.raw)
         seed = self.entropy.bytes(RNG_SEED_BYTES)
         self.entry = place_guest(self.memory, self.board, files, self.definition.append, seed)
         self._reset_processor(monitored=not files.firmware)

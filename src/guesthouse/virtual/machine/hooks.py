@@ -17,8 +17,10 @@ READS, WRITES = 1, 2
 class Access:
     """One access by the guest's processor: guest-physical address and bytes.
 
-    `value` is what a device was written or answered; for memory what lies there before the access. `device` names the
-    device, "" for memory. `pc` is the instruction's guest-virtual address.
+    `value` is what is read or written, as a little-endian number. `device` names the device, "" for memory. `pc` is the
+    instruction's guest-virtual address. `before` is what memory holds before the access (for devices 0): where it is
+    read the same as `value`, where it is written what is replaced. A store that depends on a reservation and fails
+    writes nothing: then they are the same, too.
     """
 
     address: int
@@ -27,6 +29,7 @@ class Access:
     value: int
     pc: int
     device: str = ""
+    before: int = 0
 
 
 class Handle:

@@ -11,6 +11,7 @@ from guesthouse.virtual.isa.riscv64.csr import csr_read, csr_write
 from guesthouse.virtual.isa.riscv64.csr_names import CSR_NAMES
 from guesthouse.virtual.isa.riscv64.description import F_NAMES, X_NAMES
 from guesthouse.virtual.isa.riscv64.pseudo import RISCV64_SYNTAX
+from guesthouse.virtual.isa.riscv64.status import Mode, Status
 from guesthouse.virtual.machine.core import Core, Monitor
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.memory.shadow import LOAD
@@ -156,6 +157,25 @@ class VirtualMemory:
         for physical, step in list(self._pieces(address, len(data))):
             self._core.memory.write(physical, data[at : at + step])
             at += step
+
+
+class EveryonesMemory(VirtualMemory):
+    """RAM as the page tables map it, whoever may use it: for a debugger, which asks for programs' memory from inside
+    the kernel and the other way round."""
+
+    def translate(self, address: int) -> int | None:
+        """The guest-physical address as the processor sees it, else as supervisor mode with all rights would."""
+        found = super().translate(address)
+        if found is not None and self._core.memory.contains(found):
+            return found
+        state = self._core.state
+        mode, status = int(state.mode), int(state.mstatus)
+        state.mode, state.mstatus = Mode.SUPERVISOR, (status | Status.SUM | Status.MXR) & ~Status.MPRV
+        try:
+            anyones = super().translate(address)
+        finally:
+            state.mode, state.mstatus = mode, status
+        return found if anyones is None else anyones
 
 
 class Disassembly:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from guesthouse.errors import UserError
 from guesthouse.guest.definition import Definition, File, check, parse_size
@@ -26,6 +27,12 @@ from guesthouse.virtual.machine.inspection import Disassembly, PhysicalMemory, R
 from guesthouse.virtual.machine.runner import Runner
 from guesthouse.virtual.machine.sampling import RATE, Sampler
 from guesthouse.virtual.machine.stop import Stop
+
+if TYPE_CHECKING:
+    from guesthouse.virtual.machine.gdb.debugger import Debugger
+    from guesthouse.virtual.machine.gdb.port import DebuggerPort
+
+GDB = "guesthouse.virtual.machine.gdb"  # imported where it is asked for: most machines are never debugged
 
 Source = bytes | str | Path
 Disk = str | Path | tuple[str | Path, bool] | BlockBackend
@@ -47,6 +54,7 @@ class Machine:
 
     kernel, initrd, firmware: a path, or the content as bytes. Without `firmware` the kernel starts in supervisor mode
         over the built-in SBI; a firmware starts in machine mode at its entry, and alone may be any bare-metal program.
+    raw: whether a kernel file without any header is code, for 0x80200000; a kernel given as bytes always may be.
     image: an image of the store (`guesthouse.image("tiny")`), in place of kernel and initrd.
     append: kernel parameters; `console=ttyS0` and `panic=-1` are added where it does not set these.
     memory: bytes, or text such as "512M"; 64 MiB to 16 GiB.
@@ -77,6 +85,7 @@ class Machine:
         clock: str = "host",
         seed: int | None = None,
         reboot: bool = True,
+        raw: bool = False,
     ) -> None:
         if image is not None:
             if isinstance(image, str):
@@ -86,7 +95,7 @@ class Machine:
             append = f"{image.definition.append} {append}".strip()
         definition = Definition(
             memory=parse_size(memory),
-            kernel=_file(kernel),
+            kernel=_file(kernel, raw or isinstance(kernel, bytes | bytearray)),
             initrd=_file(initrd),
             firmware=_file(firmware),
             append=append,
@@ -124,6 +133,8 @@ class Machine:
         self.memory = PhysicalMemory(core.memory)
         self.virtual = VirtualMemory(core)
         self._disassembly = Disassembly(core, self.virtual)
+        self._debugger: Debugger | None = None
+        self._debugger_port: DebuggerPort | None = None
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -134,6 +145,8 @@ class Machine:
         host; `until` is a text, or a compiled pattern, that the console shows behind what was found last. Once the
         guest has switched off, the answer is the same until `reset`.
         """
+        if self._debugger is not None:
+            return self._debugger.run(budget, timeout, until)
         return self._runner.run(budget, timeout, until)
 
     def step(self, count: int = 1) -> Stop:
@@ -229,6 +242,26 @@ class Machine:
         """Have `run` come back with WATCH before an access to some bytes at a guest-physical address."""
         return self._hooks.on_access(start, length, _kinds(read, write), None)
 
+    def debugger(self, *, wait: bool = False) -> Debugger:
+        """What serves debuggers from now on, wherever they come from; see `gdb` for one that listens."""
+        if self._debugger is None:
+            self._debugger = import_module(GDB + ".debugger").Debugger(self, self._runner, wait=wait)
+            self._runner.interactive = True
+        return self._debugger
+
+    def gdb(self, port: int = 0, host: str = "127.0.0.1", *, wait: bool = False) -> DebuggerPort:
+        """Listen for gdb (`target remote HOST:PORT`), one at a time, until that is closed; port 0 is any free one.
+
+        `run` then serves it: while the debugger holds the machine, `run` does not come back. With `wait` the next `run`
+        holds the machine until a debugger has come and lets it go. Who reaches the port controls the machine. Raises
+        UserError where the port can't be had.
+        """
+        if self._debugger_port is not None:
+            self._debugger_port.close()
+        opened: DebuggerPort = import_module(GDB + ".port").DebuggerPort(self.debugger(wait=wait), host, port)
+        self._debugger_port = opened
+        return opened
+
     def signature(self, granularity: int = 4) -> str | None:
         """The words from `begin_signature` to `end_signature` of a bare-metal program, a line each, None without."""
         return signature(self._core.memory, self._core.entry.symbols, granularity)
@@ -284,6 +317,8 @@ class Machine:
 
     def close(self) -> None:
         """Give memory and files back to the host."""
+        if self._debugger_port is not None:
+            self._debugger_port.close()
         self._core.close()
 
     def __del__(self) -> None:
@@ -297,10 +332,10 @@ class Machine:
         self.close()
 
 
-def _file(source: Source | None) -> File:
+def _file(source: Source | None, raw: bool = False) -> File:
     if source is None:
         return File()
-    return File(path=str(source)) if isinstance(source, str | Path) else File(data=bytes(source))
+    return File(path=str(source), raw=raw) if isinstance(source, str | Path) else File(data=bytes(source), raw=raw)
 
 
 def _disk_name(disk: Disk) -> tuple[str, bool]:

@@ -10,6 +10,7 @@ from guesthouse.virtual.isa.riscv64.interrupts import next_timer
 from guesthouse.virtual.machine.bus import AccessFault
 from guesthouse.virtual.machine.console import Wanted
 from guesthouse.virtual.machine.core import Core
+from guesthouse.virtual.machine.foresight import Foresight
 from guesthouse.virtual.machine.hooks import Access, Hooks
 from guesthouse.virtual.machine.stop import ENDS, Reason, Stop
 from guesthouse.virtual.spec.exits import Exit
@@ -39,12 +40,16 @@ class Runner:
         self.enter = core.engine.run
         """Runs native code; with `rest` what a sampler puts itself in the place of."""
         self.rest = core.inbox.wait
-        self._stopped = False
+        self.restarts = 0
+        self.stopping = False
+        """A stop has been asked for that no run has answered yet."""
         self._sampling = False
+        self._pausing = False
         self._stretch = SHORTEST
         self._passing = 0
         self._passed: tuple[int, ...] = ()  # what the passing is about
         self._reported: tuple[int, ...] = ()  # reported, but a trap came before its instruction
+        self._foresight = Foresight(core.memory, core.state)
         self._until: Wanted | None = None
         self._unsettled = False
         """A pattern has not been looked for since the last output."""
@@ -61,7 +66,12 @@ class Runner:
         self.core.inbox.post(self._note_stop)
 
     def _note_stop(self) -> None:
-        self._stopped = True
+        self.stopping = True
+
+    def pause(self) -> None:
+        """Have the run end at the next instruction for the debugger; from the machine's thread."""
+        self._pausing = True
+        self.core.state.request = 1
 
     def ask_for_sample(self) -> None:
         """Have the run end with SAMPLE at the next look at what was posted; from any thread."""
@@ -128,9 +138,12 @@ class Runner:
             console.changed = False
             if text is not None:
                 return Stop(Reason.TEXT, text=text)
-        if self._stopped:
-            self._stopped = False
+        if self.stopping:
+            self.stopping = False
             return Stop(Reason.STOPPED)
+        if self._pausing:
+            self._pausing = False
+            return Stop(Reason.DEBUGGER)
         if self._sampling:
             self._sampling = False
             return Stop(Reason.SAMPLE)
@@ -138,6 +151,7 @@ class Runner:
 
     def restart(self) -> None:
         """Start the guest again."""
+        self.restarts += 1
         self.core.switch.restarting, self.core.switch.stop = False, None
         self.core.console.panic = ""
         self.ended, self.waiting = None, False
@@ -213,7 +227,7 @@ class Runner:
             if hook.callback:
                 hook.callback(self.owner, access)
             else:
-                self._stopped = True
+                self.stopping = True
 
     def _show_call(self) -> None:
         for hook in self.hooks.firmware:
@@ -301,12 +315,19 @@ class Runner:
         address, size, write = int(state.exit_address), int(state.exit_size), bool(state.exit_value)
         if not self._report((int(state.pc), address, size, int(write)), BREAKPOINTS | WATCHES):
             return None
-        value = int.from_bytes(self.core.memory.read(address, size), "little")
-        access = Access(address, size, write, value, int(state.pc))
+        hooks = self.hooks.touching(address, size, write)
+        access = self._foreseen(address, size, write) if any(hook.callback for hook in hooks) else None
         stops = False
-        for hook in self.hooks.touching(address, size, write):
+        for hook in hooks:
             if hook.callback:
                 hook.callback(self.owner, access)
             else:
                 stops = True
         return Stop(Reason.WATCH, address=address) if stops else None
+
+    def _foreseen(self, address: int, size: int, write: bool) -> Access:
+        """The access to memory that is about to be made."""
+        before = self.core.memory.read(address, size)
+        after = self._foresight.written(address, size) if write else None
+        value = int.from_bytes(before if after is None else after, "little")
+        return Access(address, size, write, value, int(self.core.state.pc), before=int.from_bytes(before, "little"))

@@ -281,11 +281,11 @@ def touch(s: State, address: u64, access: u64, size: u64) -> None:
 
 @function
 def zero_block(s: State, address: u64, size: u64) -> None:
-    """Clear the aligned block of `size` bytes that holds the address."""
+    """Clear the aligned block of `size` bytes that holds the address; where there is no RAM, that one is to blame."""
     first = address & u64(-size)
     place = data_place(s, first, size, STORE)
     if place == 0:
-        access_fault(s, first, STORE)
+        access_fault(s, address, STORE)
     for i in range(size >> 3):
         host_store(u64(place + 8 * i), 8, 0)
 

@@ -12,13 +12,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Field:
-    """One named word of state, unsigned; writes keep the low `bits` bits, of 64 at most."""
+    """One named word of state, unsigned; writes keep the low `bits` bits, of 64 at most.
+
+    `usual`: a mask, and what its bits nearly always are where code that looks at them runs. Translated code is made for
+    that, and looks once.
+    """
 
     name: str
     bits: int = 64
     reset: int = 0
     doc: str = ""
     saved: bool = True  # False: derived or the host's, meaningless in another process
+    usual: tuple[int, int] = (0, 0)
 
     @property
     def count(self) -> int:
@@ -78,6 +83,7 @@ class StateLayout:
     def __init__(self, *fields: Field | RegisterFile) -> None:
         self.fields: dict[str, Field | RegisterFile] = {}
         self.slot: dict[str, int] = {}
+        self.usual = frozenset(field.name for field in fields if isinstance(field, Field) and field.usual[0])
         self.slots = 0
         for field in (*CONTROL, *fields):
             if field.name in self.fields:

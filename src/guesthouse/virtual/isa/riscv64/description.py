@@ -3,6 +3,7 @@
 Source: The RISC-V Instruction Set Manual, volume I (unprivileged), chapters 2 to 34; volume II (privileged).
 """
 
+from guesthouse.virtual.isa.riscv64.status import Status
 from guesthouse.virtual.spec.description import Isa
 from guesthouse.virtual.spec.encoding import BitFields
 from guesthouse.virtual.spec.layout import Field, RegisterFile, StateLayout
@@ -21,7 +22,7 @@ F_NAMES = (
 LAYOUT = StateLayout(
     RegisterFile("x", 32, zero=0, names=X_NAMES, doc="integer registers"),
     RegisterFile("f", 32, names=F_NAMES, doc="floating-point registers, NaN-boxed"),
-    Field("frm", bits=3, doc="dynamic rounding mode"),
+    Field("frm", bits=3, doc="dynamic rounding mode", usual=(7, 0)),
     Field("mode", bits=2, reset=3, doc="privilege: 0 user, 1 supervisor, 3 machine"),
     Field("monitor", bits=1, doc="1: the monitor answers SBI calls, there is no machine mode"),
     Field("external", saved=False, doc="interrupt bits that devices hold up through wires; written by other threads"),
@@ -29,7 +30,9 @@ LAYOUT = StateLayout(
     Field("time_offset", doc="`time` minus the ticks of the machine's clock"),
     # Machine mode; a CSR that is a view of another has no field of its own.
     Field("mhartid", doc="number of this hart"),
-    Field("mstatus", doc="without the fields that are constant or derived (UXL, SXL, SD)"),
+    Field(
+        "mstatus", doc="without the fields that are constant or derived (UXL, SXL, SD)", usual=(Status.FS, Status.FS)
+    ),
     Field("medeleg", doc="exceptions that go to supervisor mode"),
     Field("mideleg", doc="interrupts that go to supervisor mode"),
     Field("mie", doc="interrupts enabled"),
