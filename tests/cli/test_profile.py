@@ -26,7 +26,8 @@ def made(**changes) -> Profile:
     values = {
         "counted": False, "samples": samples,
         "names": {PAGE + 4: ("hot", 4), PAGE + 12: ("cold", 0), 0x500: ("main", 2)},
-        "no_names": "", "pages": {PAGE: code}, "engine": 900, "waiting": 50, "answering": {"DEVICE_WRITE": 100},
+        "processes": {}, "no_names": "",
+        "pages": {PAGE: code}, "engine": 900, "waiting": 50, "answering": {"DEVICE_WRITE": 100},
         "exits": {"DEVICE_WRITE": 3}, "steps": {"interpreter": 30, "stitcher": 0, "translator": 70},
     }  # fmt: skip
     return Profile(**{**values, **changes})
@@ -47,9 +48,24 @@ def test_tables() -> None:
     assert "         3     0.000  device write" in text
 
 
+def test_processes_have_their_programs_names() -> None:
+    text = report(made(processes={7: "sh", 8: "sh"}))
+    assert "  30.0 %    30.0 %    stitcher  67 %  [user sh]\n" in text
+
+
 def test_hot_places_have_their_code() -> None:
     text = report(made())
     assert "60.0 % in hot:\n  60.0 %  80200004: add     a0,a0,a1\n          80200008: sub     a0,a0,a1\n" in text
+
+
+def test_of_long_code_the_row_with_the_most_samples_is_shown() -> None:
+    nops = assembled("nop\n" * 1000).data.ljust(4096, b"\0")
+    weights = {0: 5, 400: 9, 440: 9}
+    hot = [Sample(1, 9, "stitcher", "", PAGE + at, (PAGE + at,), 1, weight) for at, weight in weights.items()]
+    names = {PAGE + at: ("long", at) for at in (0, 400, 440)}
+    text = report(made(samples=tuple(hot), names=names, pages={PAGE: nops}))
+    assert "  39.1 %  80200190: nop" in text and "802001b8: nop" in text
+    assert "  80200000: nop" not in text
 
 
 def test_names_from_files_come_first_and_rows_are_limited() -> None:

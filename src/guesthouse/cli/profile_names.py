@@ -16,6 +16,7 @@ class ProfileNames:
 
     def __init__(self, profile: Profile, files: Sequence[Symbols] = ()) -> None:
         self._names = profile.names
+        self._processes = profile.processes
         self._files = files
         spaces = Counter[int]()
         for sample in profile.samples:
@@ -38,8 +39,9 @@ class ProfileNames:
         return self.user(sample) if sample.mode == 0 else UNKNOWN
 
     def user(self, sample: Sample) -> str:
-        """The process of a sample in user mode: numbers, the busiest first."""
-        return f"[user process {self._users.get(sample.space, 0)}]"
+        """The process of a sample in user mode: its program's name; else numbers, the busiest first."""
+        name = self._processes.get(sample.space)
+        return f"[user {name}]" if name else f"[user process {self._users.get(sample.space, 0)}]"
 
     def place(self, sample: Sample) -> str:
         """The place of a sample, as function and bytes behind its beginning."""

@@ -15,8 +15,8 @@ from guesthouse.virtual.spec.disassembly import Disassembler
 MODES = {0: "user", 1: "supervisor", 3: "machine"}
 MONITOR, WAITING = "monitor", "waiting"
 PAGE = 4096
-MOST_LINES = 40
-CONTEXT = 4  # instructions shown behind the last one sampled
+MOST_LINES = 32
+CONTEXT, LONGEST = 4, 4  # instructions shown behind the last one sampled; bytes of one
 
 
 @dataclass(frozen=True)
@@ -137,19 +137,19 @@ class ProfileReport:
             share = self._share(place.weights[offset]) if offset in place.weights else ""
             yield f"{share:>8}  {place.address + offset:x}: {text}"
 
-    def _instructions(self, place: HotPlace) -> Iterator[tuple[int, str]]:
-        """Page offset and text: from the first place sampled, or from so near the hottest that this is shown."""
-        code = self._profile.pages[place.page]
-        first = min(offset for offset in place.weights if offset > place.hottest - 2 * MOST_LINES)
-        last = max(place.weights)
-        behind = 0
-        lines = self._disassembler.disassemble(code[first:], place.address + first)
-        for count, (address, data, text) in enumerate(lines, 1):
-            offset = address - place.address
-            behind = behind + 1 if offset > last else 0
-            if behind > CONTEXT or count > MOST_LINES or not data:
-                return
-            yield offset, text.expandtabs(8)
+    def _instructions(self, place: HotPlace) -> list[tuple[int, str]]:
+        """Page offset and text of the row of instructions with the most samples, and of a few behind it."""
+        first = min(place.weights)  # a place that was sampled is where an instruction begins
+        code = self._profile.pages[place.page][first:]
+        found = [
+            (address - place.address, text.expandtabs(8))
+            for address, data, text in self._disassembler.disassemble(code, place.address + first)
+            if data and address - place.address <= max(place.weights) + CONTEXT * LONGEST
+        ]
+        weights = [place.weights[offset] for offset, _ in found]
+        starts = range(max(1, len(found) - MOST_LINES + 1))
+        best = max(starts, key=lambda start: (sum(weights[start : start + MOST_LINES]), -start))
+        return found[best : best + MOST_LINES]
 
 
 def weighted_stacks(profile: Profile, names: ProfileNames) -> Iterator[tuple[tuple[str, ...], str, int]]:

@@ -30,15 +30,16 @@ class Profile(msgspec.Struct, frozen=True):
     """All samples, heaviest first.
 
     counted: weights are steps, not nanoseconds. names: symbol and offset of the addresses in stacks that have one.
-    no_names: why there are none, "" where there are. pages: code of the hottest pages by guest-physical address.
-    engine, waiting: nanoseconds in native code and asleep; answering: of Python after each kind of exit; exits: their
-    number; steps: by engine.
+    no_names: why there are none, "" where there are. processes: names of the programs in address spaces. pages: code
+    of the hottest pages by guest-physical address. engine, waiting: nanoseconds in native code and asleep; answering:
+    of Python after each kind of exit; exits: their number; steps: by engine.
     """
 
     counted: bool
     samples: tuple[Sample, ...]
     names: dict[int, tuple[str, int]]
     no_names: str
+    processes: dict[int, str]
     pages: dict[int, bytes]
     engine: int
     waiting: int

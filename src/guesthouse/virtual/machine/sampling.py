@@ -15,6 +15,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from guesthouse.errors import UserError
+from guesthouse.virtual.devices.wires import BadAddress
 from guesthouse.virtual.machine.core import Core
 from guesthouse.virtual.machine.inspection import VirtualMemory
 from guesthouse.virtual.machine.runner import Runner
@@ -29,7 +31,9 @@ EVERY = 500_009
 """Steps between two samples; a prime, so that no loop of the guest's keeps step with it."""
 SPREAD = 1 << 14  # steps to go on at random: those of a slice
 MONITOR = "monitor"
-MOST_PLACES, MOST_PAGES = 20_000, 1024
+MOST_PLACES, MOST_PAGES, MOST_TASKS = 20_000, 1024, 64
+TASK = 8192
+"""Bytes of a kernel's record of a process that are kept."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Samples:
     counts: Counter[Place] = field(default_factory=Counter)
     pages: dict[int, bytes] = field(default_factory=dict)
     """Code as it was when first sampled, by guest-physical address of the page."""
+    tasks: dict[int, bytes] = field(default_factory=dict)
+    """By address space of user mode: what sscratch pointed to, which is where Linux has the process's `task_struct`."""
     engine: int = 0
     """Nanoseconds in native code (or in the reference engine)."""
     waiting: int = 0
@@ -183,4 +189,18 @@ class Sampler:
             page = physical & -PAGE
             if page not in samples.pages and len(samples.pages) < MOST_PAGES:
                 samples.pages[page] = core.memory.read(page, PAGE)
-        return Place(int(state.mode), self._walker.root(), tier, cause, physical, stack)
+        space = self._walker.root()
+        if state.mode == 0 and space not in samples.tasks and len(samples.tasks) < MOST_TASKS:
+            samples.tasks[space] = self._task()
+        return Place(int(state.mode), space, tier, cause, physical, stack)
+
+    def _task(self) -> bytes:
+        """The kernel's record of the process that runs now; empty where sscratch leads to none."""
+        state = self._core.state
+        mode, state.mode = state.mode, 1
+        try:
+            return self._virtual.read(int(state.sscratch), TASK)
+        except (UserError, BadAddress):
+            return b""
+        finally:
+            state.mode = mode
