@@ -91,7 +91,7 @@ class NativeEngine:
         s, memory = self.state, self.memory
         s.ram_base, s.ram_size, s.ram_host = memory.base, memory.size, memory.mapping.address
         s.frames = memory.table.address
-        s.banks, s.bank_count, s.banks_used = self._banks.address, self.isa.contexts, (1 << self.isa.contexts) - 1
+        s.banks, s.bank_count = self._banks.address, self.isa.contexts
         s.fetch_banks = self._fetch.address
         s.lonely_page = self._pool.address
         s.code_pool = s.code_next = self._pool.address + page
@@ -101,7 +101,6 @@ class NativeEngine:
         s.clock_function = address_of("clock_gettime")
         lookup = self.arena.symbols[f"handler.{int(Handler.LOOKUP)}"]
         self._call("clear_code_page", s.lonely_page, 0, 0, lookup)
-        self._call("forget_translations")
         memory.gate = lambda frame, physical, size: self._call("pass_gate", frame, physical, size)
 
     def _call(self, name: str, *arguments: int) -> None:

@@ -197,6 +197,9 @@ class Environment:
     def forget_translation(self, address: int) -> None:
         self.state.synchronized = True
 
+    def forget_context(self, context: int) -> None:
+        self.state.synchronized = True
+
     def leave(self, reason: int) -> None:
         self.state.exit_reason = reason
         self.state.synchronized = True

@@ -100,6 +100,7 @@ def find_code(s: State) -> u64:
     if code == 0:
         code = new_code_page(s, frame, page & ~0xFFF)
     s.code_page = code
+    s.banks_used |= 1 << (context & 63)
     host_store(entry, 8, address & ~0xFFF)
     host_store(entry + 8, 8, code)
     return u64(code + ((address & 0xFFF) >> UNIT_SHIFT) * SLOT)
