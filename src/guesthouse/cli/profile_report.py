@@ -14,6 +14,7 @@ from guesthouse.virtual.spec.disassembly import Disassembler
 
 MODES = {0: "user", 1: "supervisor", 3: "machine"}
 MONITOR, WAITING = "monitor", "waiting"
+OUR_OWN = ("ATTENTION", "BUDGET")  # what a sampler has the engine come out by
 PAGE = 4096
 MOST_LINES = 32
 CONTEXT, LONGEST = 4, 4  # instructions shown behind the last one sampled; bytes of one
@@ -93,7 +94,8 @@ class ProfileReport:
         answering, exits = self._profile.answering, self._profile.exits
         for reason in sorted(exits, key=lambda r: (0 if counted else -answering.get(r, 0), -exits[r])):
             seconds = "" if counted else f"{answering.get(reason, 0) / 1e9:.3f}"
-            yield f"{exits[reason]:>10}  {seconds:>8}  {reason.lower().replace('_', ' ')}"
+            note = " (sampling's own among them)" if reason in OUR_OWN else ""
+            yield f"{exits[reason]:>10}  {seconds:>8}  {reason.lower().replace('_', ' ')}{note}"
 
     def _by_function(self) -> Iterator[str]:
         own, whole = Counter[str](), Counter[str]()
