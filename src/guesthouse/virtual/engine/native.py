@@ -16,7 +16,7 @@ from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.source import symbol_of
 from guesthouse.virtual.engine.stitcher import Stitcher
 from guesthouse.virtual.engine.translations import Translations
-from guesthouse.virtual.memory import code_page, shadow
+from guesthouse.virtual.memory import code_page, frames, shadow
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.spec.description import Isa
 from guesthouse.virtual.spec.exits import Exit
@@ -161,6 +161,27 @@ class NativeEngine:
             self.state.watch_count = words * 8 // shadow.WATCH
             self.memory.watch(zip(table[0::3], table[1::3], strict=True))
             self.forget_translations()
+
+    def tier_at(self, physical: int) -> str:
+        """Which tier holds the instruction at a guest-physical address: interpreter, stitcher or translator."""
+        page = self._code_page(physical) if self.memory.contains(physical) else 0
+        offset = physical % frames.PAGE
+        if not page or not self._holds(page, offset):
+            return "interpreter"
+        if self.translations is not None and self.translations.holds(page, offset):
+            return "translator"
+        return "stitcher"
+
+    def _code_page(self, physical: int) -> int:
+        """Host address of the code page of a frame, 0 where it has none."""
+        entry = self.memory.table.address + (physical - self.memory.base) // frames.PAGE * frames.FRAME
+        return int(ctypes.c_uint64.from_address(entry + frames.CODE).value)
+
+    def _holds(self, page: int, offset: int) -> bool:
+        """Whether a block or region holds the instruction at a page offset; it may have been entered in its middle."""
+        slots = frames.PAGE // self.isa.unit
+        held = page + (slots + code_page.SENTINELS) * code_page.SLOT + code_page.WORDS + slots * code_page.COUNTER
+        return bool(ctypes.c_uint8.from_address(held + offset // self.isa.unit).value)
 
     def forget_translations(self) -> None:
         """Drop what is remembered of the guest's page tables."""

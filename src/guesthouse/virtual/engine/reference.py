@@ -307,6 +307,10 @@ class ReferenceEngine:
         """Stop before accesses to these: first address, the one behind, 1 reads | 2 writes; guest-physical."""
         self.environment.watches = list(ranges)
 
+    def tier_at(self, physical: int) -> str:
+        """All code is run the same way."""
+        return "reference"
+
     def close(self) -> None:
         """Nothing is held."""
 

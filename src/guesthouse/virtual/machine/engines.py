@@ -35,6 +35,9 @@ class Engine(Protocol):
     def forget_translations(self) -> None:
         """Drop what is remembered of the guest's page tables."""
 
+    def tier_at(self, physical: int) -> str:
+        """The name of the engine that holds the code at a guest-physical address; what never ran is the lowest's."""
+
     def close(self) -> None:
         """Give everything back to the host."""
 

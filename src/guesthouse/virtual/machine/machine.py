@@ -25,6 +25,7 @@ from guesthouse.virtual.machine.htif import signature
 from guesthouse.virtual.machine.input import Input
 from guesthouse.virtual.machine.inspection import Disassembly, PhysicalMemory, Registers, VirtualMemory
 from guesthouse.virtual.machine.runner import Runner
+from guesthouse.virtual.machine.sampling import RATE, Sampler
 from guesthouse.virtual.machine.stop import Stop
 
 if TYPE_CHECKING:
@@ -159,6 +160,10 @@ class Machine:
     def post(self, call: Callable[[], object]) -> None:
         """Have `call` done by the thread that runs the machine, soon; from any thread. Devices are touched only so."""
         self._core.inbox.post(call)
+
+    def sampler(self, rate: float = RATE, every: int | None = None) -> Sampler:
+        """What runs the guest and takes samples of where its time goes; see `Sampler`."""
+        return Sampler(self._core, self._runner, rate, every)
 
     def reset(self) -> None:
         """Start the guest anew, as pressing the reset button does."""

@@ -37,9 +37,13 @@ class Runner:
         """The guest has executed a wait for interrupt and nothing has woken it."""
         self.exits: Counter[Exit] = Counter()
         self.ended: Stop | None = None
+        self.enter = core.engine.run
+        """Runs native code; with `rest` what a sampler puts itself in the place of."""
+        self.rest = core.inbox.wait
         self.restarts = 0
         self.stopping = False
         """A stop has been asked for that no run has answered yet."""
+        self._sampling = False
         self._pausing = False
         self._stretch = SHORTEST
         self._passing = 0
@@ -68,6 +72,13 @@ class Runner:
         """Have the run end at the next instruction for the debugger; from the machine's thread."""
         self._pausing = True
         self.core.state.request = 1
+
+    def ask_for_sample(self) -> None:
+        """Have the run end with SAMPLE at the next look at what was posted; from any thread."""
+        self.core.inbox.post(self._note_sample)
+
+    def _note_sample(self) -> None:
+        self._sampling = True
 
     def run(self, budget: int | None, timeout: float | None, until: Wanted | None) -> Stop:
         """Run until something is a reason to stop; see `Machine.run`."""
@@ -133,6 +144,9 @@ class Runner:
         if self._pausing:
             self._pausing = False
             return Stop(Reason.DEBUGGER)
+        if self._sampling:
+            self._sampling = False
+            return Stop(Reason.SAMPLE)
         return None
 
     def restart(self) -> None:
@@ -158,7 +172,7 @@ class Runner:
 
     def _go(self, goal: int) -> Stop | None:
         """Run to the goal, or to what must be looked at before."""
-        core, engine, state = self.core, self.core.engine, self.core.state
+        core, state = self.core, self.core.state
         switch, console, exits = core.switch, core.console, self.exits
         began = time.monotonic()
         slots, steps = state.slots, state.layout.slot["instructions"]
@@ -166,7 +180,7 @@ class Runner:
             if self._passing:
                 reason = self._pass(left)
             else:
-                reason = engine.run(left)
+                reason = self.enter(left)
             exits[reason] += 1
             if reason is Exit.DEVICE_READ or reason is Exit.DEVICE_WRITE:
                 self._device(reason is Exit.DEVICE_WRITE)
@@ -253,7 +267,7 @@ class Runner:
         elif ahead > SPIN:
             limits = [] if due == MASK64 else [(ahead - SPIN // 2) / 1e9]
             limits += [] if deadline is None else [max(0.0, deadline - time.monotonic())]
-            self.core.inbox.wait(min(limits, default=None))
+            self.rest(min(limits, default=None))
         return None
 
     def _wake(self) -> None:
