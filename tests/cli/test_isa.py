@@ -42,6 +42,13 @@ def test_what_the_interpreter_makes_of_it() -> None:
     assert "Translator with rd = 10, rs1 = 11, rs2 = 12, this host's code:" in output
 
 
+def test_what_the_stitcher_makes_of_it() -> None:
+    stencil = run("sub").output.split("Stitcher, this host's code:\n")[1].split("Translator")[0]
+    for hole in ("read.rs1.x(%r12)", "read.rs2.x(%r12)", "write.rd.x(%r12)", "to.next"):
+        assert hole in stencil
+    assert "Stitcher:\n    Leaves it to the handler above." in run("ecall").output
+
+
 def test_mnemonic_and_function_name_both_find_it() -> None:
     assert instruction_named(ISA, "c.addi16sp") is instruction_named(ISA, "c_addi16sp")
     assert instruction_named(ISA, "AND").name == "and_"

@@ -59,5 +59,6 @@ def test_an_interrupt_goes_to_the_command_first() -> None:
     assert process.stdout and process.stdout.read(3) == b"up\n"
     time.sleep(0.5)
     process.send_signal(2)
+    assert process.stdout.read(7) == b"caught\n"  # only then is the input closed, which would end the command as well
     output, _ = process.communicate(timeout=100)
-    assert (process.returncode, output) == (9, b"caught\n")
+    assert (process.returncode, output) == (9, b"")

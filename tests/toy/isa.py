@@ -108,6 +108,11 @@ def access_fault(s: State, address: u64, access: u64) -> None:
 
 
 @hook
+def fence_range(s: State, address: u64, pages: u64, space: u64) -> None:
+    """There is nothing to forget."""
+
+
+@hook
 def data_context(s: State) -> u64:
     """There is one context."""
     return 0

@@ -12,7 +12,7 @@ from guesthouse.cli import isa_pages
 from guesthouse.cli.drawing import drawing
 from guesthouse.errors import UserError
 from guesthouse.host.user_folders import write_file
-from guesthouse.virtual.engine.explanation import NativeText, handler_text, translated_text
+from guesthouse.virtual.engine.explanation import NativeText, handler_text, stencil_texts, translated_text
 from guesthouse.virtual.isa.riscv64 import ISA
 from guesthouse.virtual.spec.description import Instruction, Isa
 
@@ -62,6 +62,11 @@ def shown(instruction: Instruction, *, code: bool) -> Iterator[str]:
         return
     yield from _section("Reference engine", ["CPython calls the function above."])
     yield from _engine("Interpreter", handler_text(instruction))
+    stencil = stencil_texts([instruction]).get(instruction.name)
+    if stencil is None:
+        yield from _section("Stitcher", ["Leaves it to the handler above."])
+    else:
+        yield from _engine("Stitcher", stencil)
     translated = translated_text(instruction)
     if translated is None:
         yield from _section("Translator", ["Leaves it to the handler above."])

@@ -23,6 +23,7 @@ from guesthouse.version import __version__
 
 VERBS = {
     "run": "Run a guest: a throw-away machine on this terminal.",
+    "profile": "Run a guest and tell where its time goes.",
     "pull": "Build an image from Debian's packages into your store.",
     "images": "List the images you have.",
     "asm": "Assemble a file.",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guesthouse.guest.hello import SOURCE
+from guesthouse.guest.symbols import Symbols
 from guesthouse.host.cache import AuthenticatedCache
 from guesthouse.host.survey import disk_is_full
 from guesthouse.host.user_folders import cache_folder, runtime_folder
@@ -13,9 +14,11 @@ from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.isa.riscv64 import ISA
 from guesthouse.virtual.isa.riscv64.pseudo import RISCV64_SYNTAX
 from guesthouse.virtual.spec.assembly import Assembler
+from guesthouse.virtual.spec.words import MASK64
 
 INSTRUCTION_SETS = ("guesthouse.virtual.isa.riscv64",)
 FOLDER = "code"
+HELLO_AT = 0x8020_0000
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,14 @@ def hello_image() -> bytes:
         known = bytes(Assembler(ISA, RISCV64_SYNTAX).program(SOURCE).data)
         native.cache.put(name, known)
     return known
+
+
+def hello_symbols() -> Symbols:
+    """The names in `hello`, where it lies at first and where it goes when it has turned its page tables on."""
+    program = Assembler(ISA, RISCV64_SYNTAX).program(SOURCE, HELLO_AT)
+    inside = {n: a for n, a in program.symbols.items() if HELLO_AT <= a < HELLO_AT + len(program.data)}
+    higher = program.symbols["HIGHER"]
+    return Symbols((address + moved & MASK64, name) for name, address in inside.items() for moved in (0, higher))
 
 
 def build_native_parts() -> list[NativePart]:

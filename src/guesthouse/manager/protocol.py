@@ -4,6 +4,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from guesthouse.manager.profile import Profile, Sampling
+
 
 class Disk(msgspec.Struct, frozen=True):
     """A disk image and how it is opened."""
@@ -27,6 +29,7 @@ class Plan(msgspec.Struct, frozen=True, tag="plan"):
     `reboot` false ends the run where the guest restarts. `command` holds the words of a command for the guest's
     agent (docs/guest-agent.md). `held` means that input is only given to the guest once the message `Begin` says how
     much there is (see `--clock instructions`). `newline` ends trace lines on standard error.
+    `profile` asks for samples.
     """
 
     kernel: str = ""
@@ -49,6 +52,7 @@ class Plan(msgspec.Struct, frozen=True, tag="plan"):
     signature_granularity: int = 4
     gdb: GdbPort | None = None
     newline: str = "\n"
+    profile: Sampling | None = None
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin"):
@@ -82,13 +86,15 @@ class Note(msgspec.Struct, frozen=True, tag="note"):
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
     """The guest has ended by itself, or by `Stop`: the run's status, and what to say about it ("" for nothing).
 
-    `signature` is what `--signature` asked for; None where that was not asked or the program has none.
+    `signature` is what `--signature` asked for; None where that was not asked or the program has none. `profile` is
+    what the plan asked for.
     """
 
     status: int
     text: str = ""
     statistics: dict[str, Any] = {}
     signature: str | None = None
+    profile: Profile | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):

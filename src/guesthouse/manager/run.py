@@ -14,6 +14,7 @@ from guesthouse.host.signals import CaughtSignals
 from guesthouse.host.terminal import is_terminal, raw_terminal
 from guesthouse.host.worker_process import WorkerProcess
 from guesthouse.manager.escape import HELP, Action, EscapeKeys
+from guesthouse.manager.profile import Profile
 from guesthouse.manager.protocol import (
     ENCODER,
     FROM_WORKER,
@@ -57,6 +58,7 @@ class Outcome:
     text: str = ""
     statistics: dict[str, Any] = field(default_factory=dict)
     signature: str | None = None
+    profile: Profile | None = None
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,8 @@ class _Run:
         verdict = self._verdict
         if isinstance(verdict, Ended):
             status = verdict.status if self._forced is None else self._forced
-            return Outcome(status, verdict.text if self._forced is None else "", verdict.statistics, verdict.signature)
+            text = verdict.text if self._forced is None else ""
+            return Outcome(status, text, verdict.statistics, verdict.signature, verdict.profile)
         if isinstance(verdict, Failed):
             if verdict.traceback:
                 raise WorkerCrash(verdict.text, verdict.traceback)

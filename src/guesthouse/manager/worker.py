@@ -21,6 +21,7 @@ from guesthouse.host.loop import Loop
 from guesthouse.manager.guest_command import CONTROL, STDIN, GuestCommand
 from guesthouse.manager.guest_machine import build_machine, find_compile_service, open_trace
 from guesthouse.manager.native_parts import cache_problem, code_folder
+from guesthouse.manager.profile_taking import profile_of
 from guesthouse.manager.protocol import (
     ENCODER,
     TO_WORKER,
@@ -36,6 +37,7 @@ from guesthouse.manager.protocol import (
 from guesthouse.manager.run_statistics import run_statistics
 from guesthouse.manager.tracing import Tracer
 from guesthouse.virtual.machine.machine import Machine
+from guesthouse.virtual.machine.sampling import Samples
 from guesthouse.virtual.machine.stop import Reason
 from guesthouse.virtual.machine.stop import Stop as MachineStop
 
@@ -66,6 +68,7 @@ class Worker:
         self._command: GuestCommand | None = None
         self._log: LineLog | None = None
         self._tracer: Tracer | None = None
+        self._samples: Samples | None = None
         self._debuggers: Visitors | None = None
         self._plan = Plan()
         self._thread: threading.Thread | None = None
@@ -173,11 +176,21 @@ class Worker:
         machine = self._machine
         assert machine is not None
         try:
-            stop = self._tracer.run() if self._tracer else machine.run()
+            stop = self._drive(machine)
         finally:
             if self._log:
                 self._log.close()
         self._verdict = self._judge(machine, stop)  # the last thing: the main thread may end the process any time now
+
+    def _drive(self, machine: Machine) -> MachineStop:
+        """Run the guest to its end, traced or sampled where the plan asks for it."""
+        if self._plan.profile is None:
+            return self._tracer.run() if self._tracer else machine.run()
+        sampler = machine.sampler(self._plan.profile.rate, self._plan.profile.every)
+        try:
+            return sampler.run()
+        finally:
+            self._samples = sampler.samples
 
     def _judge(self, machine: Machine, stop: MachineStop) -> Ended:
         status = stop.status
@@ -185,9 +198,9 @@ class Worker:
             status = self._command.status
         text = stop.text if stop.reason is Reason.PANIC else ""
         signature = machine.signature(self._plan.signature_granularity) if self._plan.signature else None
-        return Ended(
-            status & 0xFF, text, run_statistics(machine, time.thread_time() + machine.thread_seconds), signature
-        )
+        statistics = run_statistics(machine, time.thread_time() + machine.thread_seconds)
+        profile = profile_of(machine, self._samples) if self._samples else None
+        return Ended(status & 0xFF, text, statistics, signature, profile)
 
     # --- input --------------------------------------------------------------------------------------------------------
 

@@ -3,11 +3,14 @@ import pytest
 from guesthouse.virtual.engine.explanation import (
     handler_module,
     handler_text,
+    loop_round,
     region_text,
     sample_operands,
+    stencil_texts,
     translated_text,
 )
 from guesthouse.virtual.isa.riscv64 import ISA
+from tests.virtual.machine.programs import assembled
 
 
 def test_a_module_declares_what_the_handler_calls() -> None:
@@ -49,3 +52,25 @@ def test_a_loop_keeps_its_registers_in_the_hosts() -> None:
     assert text is not None
     loop = text.optimised.split("\nb0:")[1].split("\nusual")[0].split("\nexit")[0]
     assert "store" not in loop, "written back where control leaves only"
+
+
+def test_stencils_of_several_instructions_at_once() -> None:
+    texts = stencil_texts([ISA.by_name[name] for name in ("add", "ld", "ecall")])
+    assert set(texts) == {"add", "ld"}
+    assert "write.rd.x(%r12)" in texts["add"].host and "operand.offset" not in texts["add"].host
+    assert "operand.offset" in texts["ld"].host and "to.bail" in texts["ld"].host
+    assert stencil_texts([]) == {}
+
+
+def test_the_loop_round_a_place() -> None:
+    program = assembled(
+        "li a0, 9\n1: addi a0, a0, -1\nli a1, 5\n2: addi a1, a1, -1\nbnez a1, 2b\nbnez a0, 1b\nret\n", 0
+    )
+    page = program.data.ljust(4096, b"\0")
+    entry, steps = loop_round(ISA, page, 12)
+    assert entry == 12
+    assert [step.offset for step in steps] == [4, 8, 12, 16, 20, 24], "and what little follows"
+    assert loop_round(ISA, page, 8)[0] == 4
+    assert loop_round(ISA, page, 0)[0] == 0
+    text = region_text(ISA, page, entry=12)
+    assert text is not None and "b12:" in text.lowered

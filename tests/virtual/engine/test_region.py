@@ -2,7 +2,7 @@
 
 import pytest
 
-from guesthouse.virtual.engine.region import BUSY, PAGE, SHORT, Block
+from guesthouse.virtual.engine.region import BUSY, PAGE, SHORT, SMALL, Block
 from guesthouse.virtual.engine.translator import Translator
 from guesthouse.virtual.isa.riscv64 import ISA
 from guesthouse.virtual.isa.riscv64.pseudo import RISCV64_SYNTAX
@@ -25,8 +25,10 @@ def offsets(blocks: list[Block]) -> list[int]:
     return [step.offset for block in blocks for step in block.steps]
 
 
-def test_a_loop_is_taken_whole_and_what_follows_it_is_not() -> None:
-    found = blocks_of("again: addi a0, a0, -1\n bnez a0, again\n addi a1, a1, 1\n ret", jumps={0: 60000})
+def test_a_loop_is_taken_whole_and_what_follows_it_if_that_is_little() -> None:
+    loop = "again: addi a0, a0, -1\n bnez a0, again\n"
+    assert offsets(blocks_of(loop + "addi a1, a1, 1\n ret", jumps={0: 60000})) == [0, 4, 8, 12]
+    found = blocks_of(loop + "addi a1, a1, 1\n" * SMALL + "ret", jumps={0: 60000})
     assert offsets(found) == [0, 4]
     assert found[0].header
 
@@ -39,8 +41,8 @@ def test_a_long_way_may_leave_the_page(distance: int) -> None:
 
 
 def test_a_long_way_ends_where_a_busy_place_begins() -> None:
-    text = "addi a0, a0, 1\n" * (SHORT + 1) + "j busy\n.balign 64\nbusy: addi a1, a1, 1\n ret"
-    busy = (4 * (SHORT + 2) + 63) // 64 * 64
+    text = "addi a0, a0, 1\n" * SMALL + "j busy\n.balign 64\nbusy: addi a1, a1, 1\n ret"
+    busy = (4 * (SMALL + 1) + 63) // 64 * 64
     assert busy in offsets(blocks_of(text, jumps={busy: BUSY - 1}))
     assert busy not in offsets(blocks_of(text, jumps={busy: BUSY}))
 

@@ -107,8 +107,11 @@ class FourHarts:
     def interrupt(self, number: int) -> None:
         self.asked.append(("interrupt", number))
 
-    def fence(self, caller: int, numbers: Iterable[int], code: bool) -> None:
-        self.asked.append(("fence", caller, *numbers, code))
+    def fence_code(self, numbers: Iterable[int]) -> None:
+        self.asked.append(("code", *numbers))
+
+    def fence_pages(self, numbers: Iterable[int], address: int, pages: int, space: int) -> None:
+        self.asked.append((list(numbers), address, pages, space))
 
     def started(self, number: int) -> bool:
         return number != 3
@@ -135,10 +138,11 @@ def test_calls_of_one_hart_among_four(sbi: Sbi) -> None:
     assert call(four, IPI, 0, 0b11, 2) == (0, 0) and asked == [("interrupt", 2), ("interrupt", 3)]
     asked.clear()
     assert call(four, IPI, 0, 0b11, 3)[0] == -3 and call(four, IPI, 0, 1, 1 << 40)[0] == -3 and not asked
-    assert call(four, RFENCE, 0, 0, MASK64) == (0, 0) and four.state.refetch == 1
-    assert call(four, RFENCE, 2, 1, 2, 0, 4096, 7) == (0, 0) and four.state.environment.forgotten == 0
-    assert call(four, RFENCE, 1, 2, 0, 0, 4096) == (0, 0) and four.state.environment.forgotten == 1
-    assert asked == [("fence", 1, 0, 2, 3, True), ("fence", 1, 2, False), ("fence", 1, False)]
+    assert call(four, RFENCE, 0, 0, MASK64) == (0, 0)
+    assert call(four, RFENCE, 2, 1, 2, 0x1FFF, 4096, 7) == (0, 0)
+    assert call(four, RFENCE, 1, 0b11, 0, 0, MASK64) == (0, 0)
+    everything = 1 << 52
+    assert asked == [("code", 0, 1, 2, 3), ([2], 0x1000, 2, 8), ([0, 1], 0, everything, 0)]
     asked.clear()
     assert call(four, HSM, 0, 3, RAM + 4, 99) == (0, 0) and asked == [("start", 3, RAM + 4, 99)]
     assert call(four, HSM, 0, 3, 0)[0] == -5

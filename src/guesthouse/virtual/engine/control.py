@@ -3,9 +3,10 @@
 In the semantics language, run natively. `interpreter.py` writes the few lines of IR that join these with the handlers.
 """
 
+from guesthouse.virtual.engine.stitching import arrived_at
 from guesthouse.virtual.memory.code import drop_all_code, find_code
 from guesthouse.virtual.memory.crew import meet
-from guesthouse.virtual.memory.shadow import BANK, FETCH_BANK, SUSPENDED
+from guesthouse.virtual.memory.shadow import BANK, FETCH_BANK, SUSPENDED, prepare_bank
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.hooks import data_context, fetch_context, poll, take_trap
@@ -75,6 +76,13 @@ def begin_slice(s: State) -> None:
     s.remaining = u64(s.slice_end - now)
 
 
+def ready(s: State, bank: u64) -> u64:
+    """A bank of the shadow page table, fit for use."""
+    if (s.banks_ready >> (bank & 63)) & 1 == 0:
+        prepare_bank(s, bank)
+    return bank
+
+
 @function
 def find_next(s: State) -> u64:
     """Slot of the next instruction, 0 to leave to the monitor, or a trap (an interrupt or a failed fetch)."""
@@ -106,9 +114,10 @@ def find_next(s: State) -> u64:
             s.slice_end = u64(steps(s) + 1)
             s.remaining = 1
             s.slack = LONGEST_PATH
-    s.data_bank = u64(s.banks + data_context(s) * BANK)
-    s.fetch_bank = u64(s.fetch_banks + fetch_context(s) * FETCH_BANK)
-    return find_code(s)
+    s.data_bank = u64(s.banks + ready(s, data_context(s)) * BANK)
+    s.fetch_bank = u64(s.fetch_banks + ready(s, fetch_context(s)) * FETCH_BANK)
+    slot = find_code(s)
+    return arrived_at(s, s.pc, s.code_page, slot) if s.code_page != s.lonely_page else slot
 
 
 @function

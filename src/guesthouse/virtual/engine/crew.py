@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from guesthouse.host.memory import Mapping
 from guesthouse.virtual.memory import peers
-from guesthouse.virtual.memory.frames import PAGE
+from guesthouse.virtual.memory.frames import FRAME, PAGE
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.spec.layout import StateLayout
 from guesthouse.virtual.spec.state import ProcessorState
@@ -32,8 +32,8 @@ class Crew:
         self._lines = Mapping((count + 1) * peers.LINE, "the processors' lines")
         self._rings = Mapping(count * (count + 1) * peers.RING, "the processors' rings")
         self._seen = Mapping(count * count * 8, "the processors' lines")
-        self._codes = Mapping(count * (memory.size // PAGE) * 8, "the table of code pages")
-        self._frames = memory.size // PAGE
+        self._table = memory.size // PAGE * FRAME
+        self._frames = Mapping(count * self._table, "the frame table")
         self._words = self._lines.view.cast("Q")
         self._closed = False
         self._opened = threading.Event()
@@ -51,10 +51,11 @@ class Crew:
         self.states.append(s)
         self._share(s, number)
         s.own_code = 1 << (32 + number)
-        s.codes = self._codes.address + number * self._frames * 8
+        s.own_frames = self._frames.address + number * self._table
         s.looks_seen = self._seen.address + number * self.count * 8
         self._set(number, peers.BANKS, s.banks)
         self._set(number, peers.BANKS_USED, s.address + s.layout.offset("banks_used"))
+        self._set(number, peers.OWN_FRAMES, s.own_frames)
         self._set(number, peers.RINGS, self._rings.address + number * (self.count + 1) * peers.RING)
         return number
 
@@ -83,9 +84,23 @@ class Crew:
 
     # --- asking others ------------------------------------------------------------------------------------------------
 
-    def note(self, number: int, what: int) -> int:
-        """Write a request into a processor's line; `peers.ask` must follow. Gives its line's address."""
-        self._set(number, what, 1)
+    def note_refetch(self, number: int) -> int:
+        """Ask a processor to fetch code afresh; `peers.ask` must follow. Gives its line's address."""
+        self._set(number, peers.REFETCH, 1)
+        return self._lines.address + number * peers.LINE
+
+    def note_forget(self, number: int, address: int, pages: int, space: int) -> int:
+        """Ask a processor to forget a range of the guest's page tables; else as `note_refetch`.
+
+        Only one thread may do so at a time.
+        """
+        if self._get(number, peers.FORGET):
+            self._set(number, peers.FORGET, peers.FORGET_ALL)
+        else:
+            self._set(number, peers.FIRST, address)
+            self._set(number, peers.PAGES, pages)
+            self._set(number, peers.SPACE, space)
+            self._set(number, peers.FORGET, peers.FORGET_RANGE)
         return self._lines.address + number * peers.LINE
 
     def looks(self, number: int) -> int:
@@ -118,5 +133,5 @@ class Crew:
     def close(self) -> None:
         """Give the memory back to the host."""
         self._words.release()
-        for mapping in (self._lines, self._rings, self._seen, self._codes):
+        for mapping in (self._lines, self._rings, self._seen, self._frames):
             mapping.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from guesthouse.errors import UserError
@@ -10,8 +11,9 @@ from guesthouse.host.child import Child
 from guesthouse.virtual.engine.decoder import handler_symbol
 from guesthouse.virtual.engine.interpreter import build_handler, engine_layout
 from guesthouse.virtual.engine.module import Module
-from guesthouse.virtual.engine.region import PAGE
+from guesthouse.virtual.engine.region import PAGE, Step
 from guesthouse.virtual.engine.runtime import Runtime
+from guesthouse.virtual.engine.stencil_builder import StencilBuilder
 from guesthouse.virtual.engine.translator import QUICK, Translator
 from guesthouse.virtual.engine.values import Refused
 from guesthouse.virtual.spec.description import Instruction, Isa
@@ -57,6 +59,18 @@ def sample_operands(instruction: Instruction) -> dict[str, int]:
     return values
 
 
+def stencil_texts(instructions: Iterable[Instruction]) -> dict[str, NativeText]:
+    """The stencils of some instructions of one set, by the instruction's name; what has none is left out."""
+    wanted = {instruction.name: instruction for instruction in instructions}
+    if not wanted:
+        return {}
+    builder = StencilBuilder(next(iter(wanted.values())).isa)
+    ir = builder.text(wanted.values())
+    symbols = {name: handler_symbol(instruction) for name, instruction in wanted.items() if builder.has(instruction)}
+    found = _all_explained(ir, list(symbols.values()))
+    return {name: found[symbol] for name, symbol in symbols.items()}
+
+
 def translated_text(instruction: Instruction) -> NativeText | None:
     """What the translator makes of an instruction that stands alone on a page; None where it leaves it to handlers."""
     values = sample_operands(instruction)
@@ -66,16 +80,31 @@ def translated_text(instruction: Instruction) -> NativeText | None:
     return region_text(instruction.isa, code, chosen)
 
 
-def region_text(isa: Isa, code: bytes, operands: str = "") -> NativeText | None:
-    """What the translator makes of code at the beginning of a page; None where it leaves it to handlers."""
+def region_text(isa: Isa, code: bytes, operands: str = "", entry: int = 0) -> NativeText | None:
+    """What the translator makes of code that fills a page from its beginning; None where it leaves it to handlers."""
     try:
-        ir, _ = Translator(isa).translate(code + bytes(PAGE - len(code)), 0, symbol=REGION)
+        ir, _ = Translator(isa).translate(code + bytes(PAGE - len(code)), entry, symbol=REGION)
     except Refused:
         return None
-    return _explained(ir, REGION, operands, QUICK)
+    return _all_explained(ir, [REGION], operands, QUICK)[REGION]
 
 
-def _explained(ir: str, symbol: str, operands: str = "", level: int = 2) -> NativeText:
+def loop_round(isa: Isa, page: bytes, offset: int) -> tuple[int, list[Step]]:
+    """Where the innermost loop round a place of a page begins, and the instructions of the region from there.
+
+    The place itself where it is in no loop that direct jumps show.
+    """
+    translator = Translator(isa)
+    heads = [block.offset for block in translator.former.form(page, offset, translator) if block.header]
+    entry = max((head for head in heads if head <= offset), default=offset)
+    return entry, [step for block in translator.former.form(page, entry, translator) for step in block.steps]
+
+
+def _explained(ir: str, symbol: str) -> NativeText:
+    return _all_explained(ir, [symbol])[symbol]
+
+
+def _all_explained(ir: str, symbols: list[str], operands: str = "", level: int = 2) -> dict[str, NativeText]:
     child = Child(EXPLAIN_PROCESS)
     try:
         child.send({"ir": ir, "level": level})
@@ -84,8 +113,11 @@ def _explained(ir: str, symbol: str, operands: str = "", level: int = 2) -> Nati
         child.close()
     if "error" in answer:
         raise UserError(f"LLVM refuses what lowering wrote: {answer['error']}")
-    optimised = _function(answer["optimised"], symbol)
-    return NativeText(_function(ir, symbol), optimised, _host_function(answer["assembly"], symbol), operands)
+    optimised, host = answer["optimised"], answer["assembly"]
+    return {
+        symbol: NativeText(_function(ir, symbol), _function(optimised, symbol), _host_function(host, symbol), operands)
+        for symbol in symbols
+    }
 
 
 def _function(ir: str, symbol: str) -> str:

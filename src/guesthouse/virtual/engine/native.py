@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 from guesthouse.host.memory import Mapping, address_of
@@ -18,7 +18,7 @@ from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.source import symbol_of
 from guesthouse.virtual.engine.stitcher import LEAST_ROOM, ROOM, Stitcher
 from guesthouse.virtual.engine.translations import Translations
-from guesthouse.virtual.memory import code_page, peers, shadow
+from guesthouse.virtual.memory import code_page, frames, shadow
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.spec.description import Isa
 from guesthouse.virtual.spec.exits import Exit
@@ -109,7 +109,7 @@ class NativeEngine:
         s, memory = self.state, self.memory
         s.ram_base, s.ram_size, s.ram_host = memory.base, memory.size, memory.mapping.address
         s.frames = memory.table.address
-        s.banks, s.bank_count, s.banks_used = self._banks.address, self.isa.contexts, (1 << self.isa.contexts) - 1
+        s.banks, s.bank_count = self._banks.address, self.isa.contexts
         s.fetch_banks = self._fetch.address
         s.lonely_page = self._pool.address
         s.code_pool = s.code_next = self._pool.address + page
@@ -123,7 +123,6 @@ class NativeEngine:
         s.yield_function = address_of("sched_yield")
         lookup = self.arena.symbols[f"handler.{int(Handler.LOOKUP)}"]
         self._call("clear_code_page", s.lonely_page, 0, 0, lookup)
-        self._call("forget_translations")
         if self._first is None:
             writer = s
             if self.crew.count > 1:
@@ -162,8 +161,8 @@ class NativeEngine:
 
     def code_page_of(self, frame: int) -> int:
         """Host address of the code page for a frame (host address of its entry), 0 for none."""
-        entry = self.state.codes + ((frame - self.state.frames) >> peers.CODES_SHIFT)
-        return int(ctypes.c_uint64.from_address(entry).value)
+        entry = self.state.own_frames + (frame - self.state.frames)
+        return int(ctypes.c_uint64.from_address(entry + frames.CODE).value)
 
     def decode(self, slot: int, word: int) -> int:
         """Fill a decoded slot from instruction bits; gives the length, 0 where none matches."""
@@ -196,6 +195,26 @@ class NativeEngine:
             self.memory.watch(zip(table[0::3], table[1::3], strict=True))
             self.forget_translations()
 
+    def tier_at(self, physical: int) -> str:
+        """Which tier holds the instruction at a guest-physical address: interpreter, stitcher or translator."""
+        page = self._code_page(physical) if self.memory.contains(physical) else 0
+        offset = physical % frames.PAGE
+        if not page or not self._holds(page, offset):
+            return "interpreter"
+        if self.translations is not None and self.translations.holds(page, offset):
+            return "translator"
+        return "stitcher"
+
+    def _code_page(self, physical: int) -> int:
+        """Host address of the code page of a frame, 0 where it has none."""
+        return self.code_page_of(self.state.frames + (physical - self.memory.base) // frames.PAGE * frames.FRAME)
+
+    def _holds(self, page: int, offset: int) -> bool:
+        """Whether a block or region holds the instruction at a page offset; it may have been entered in its middle."""
+        slots = frames.PAGE // self.isa.unit
+        held = page + (slots + code_page.SENTINELS) * code_page.SLOT + code_page.WORDS + slots * code_page.COUNTER
+        return bool(ctypes.c_uint8.from_address(held + offset // self.isa.unit).value)
+
     def forget_translations(self) -> None:
         """Drop what is remembered of the guest's page tables."""
         self._call("forget_translations")
@@ -204,20 +223,25 @@ class NativeEngine:
         """Have no processor of the machine in native code meanwhile; called by a thread that is in none itself."""
         return self.crew.exclusive()
 
-    def fence_others(self, numbers: Iterable[int], code: bool) -> None:
-        """Have other processors see code written before (`code`), or forget the guest's page tables; then come back.
+    def fence_code(self, numbers: Iterable[int]) -> None:
+        """Have processors see code written before; then come back.
 
         None of them runs an instruction of the guest's afterwards without having done it. They are waited for at the
         end of their slices only.
         """
-        crew = self.crew
+        self._fence(numbers, self.crew.note_refetch)
+
+    def fence_pages(self, numbers: Iterable[int], address: int, pages: int, space: int) -> None:
+        """Have processors forget a range of the guest's page tables (see `hooks.fence_range`), likewise."""
+        self._fence(numbers, lambda number: self.crew.note_forget(number, address, pages, space))
+
+    def _fence(self, numbers: Iterable[int], note: Callable[[int], int]) -> None:
         waiting = []
         for number in numbers:
-            line = crew.note(number, peers.REFETCH if code else peers.FORGET)
-            self._call("ask", line, state=crew.monitor)
-            waiting.append((number, crew.looks(number)))
+            self._call("ask", note(number), state=self.crew.monitor)
+            waiting.append((number, self.crew.looks(number)))
         for number, looks in waiting:
-            crew.wait_for(number, looks)
+            self.crew.wait_for(number, looks)
 
     def close(self) -> None:
         """Give everything back to the host; the engine may not be used any more. The first one must be closed last."""

@@ -201,6 +201,9 @@ class Environment:
     def forget_translation(self, address: int) -> None:
         self.state.synchronized = True
 
+    def forget_context(self, context: int) -> None:
+        self.state.synchronized = True
+
     def leave(self, reason: int) -> None:
         self.state.exit_reason = reason
         self.state.synchronized = True
@@ -308,12 +311,19 @@ class ReferenceEngine:
         """Stop before accesses to these: first address, the one behind, 1 reads | 2 writes; guest-physical."""
         self.environment.watches = list(ranges)
 
-    def fence_others(self, numbers: Iterable[int], code: bool) -> None:
+    def fence_code(self, numbers: Iterable[int]) -> None:
+        """No processor remembers anything."""
+
+    def fence_pages(self, numbers: Iterable[int], address: int, pages: int, space: int) -> None:
         """No processor remembers anything."""
 
     def exclusive(self) -> AbstractContextManager[None]:
         """There is no native code."""
         return nullcontext()
+
+    def tier_at(self, physical: int) -> str:
+        """All code is run the same way."""
+        return "reference"
 
     def close(self) -> None:
         """Nothing is held."""

@@ -1,7 +1,8 @@
 """Regions: which instructions are translated together.
 
-A region lies within one page of guest-physical memory and has one entry. It is the loops round the entry; where the
-entry is in none, the short way from it to places that are hot enough to begin regions of their own.
+A region lies within one page of guest-physical memory and has one entry. It is all that control reaches from there and
+that is worth it, so that registers stay in the host's for long. Where that is much, it is the loops round the entry;
+where the entry is in none, the short way from it to places that are hot enough to begin regions of their own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from guesthouse.virtual.spec.description import Instruction, Isa
 
 PAGE = 4096
 BUSY = 8000  # jumps from which a place is likely to begin a region of its own
+SMALL = 160  # instructions that are all taken along
 SHORT = 24  # instructions of a way that may run into such a place
 RARE = 512  # jumps below which a place is not worth translating along
 
@@ -132,11 +134,13 @@ class RegionFormer:
         return self._blocks({offset: steps[offset] for offset in kept}, leaders, headers, entry)
 
     def _kept(self, ways: dict[int, set[int]], entry: int, jumps_to: Sequence[int] | None) -> set[int]:
-        """Of what control reaches: the loops round the entry; where it is in none, the way to where others begin."""
+        """Of what control reaches: all, if that is small; the loops round the entry; the way to where others begin."""
         back: dict[int, list[int]] = {}
         for offset, targets in ways.items():
             for target in targets:
                 back.setdefault(target, []).append(offset)
+        if len(ways) <= SMALL:
+            return set(ways)
         loop = _reach([entry], lambda offset: back.get(offset, ()))
         if loop - {entry} or entry in ways.get(entry, ()):
             return loop & ways.keys() | ({entry} & ways.keys())

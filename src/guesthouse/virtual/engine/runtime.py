@@ -37,7 +37,8 @@ class Runtime:
     SOURCES = (
         *(shadow.slow_load, shadow.slow_store, shadow.atomic_place, shadow.touch, shadow.zero_block),
         *(shadow.physical_load, shadow.physical_compare_exchange),
-        *(shadow.forget_translations, shadow.forget_translation, shadow.pass_gate, shadow.frame_of),
+        *(shadow.forget_translations, shadow.forget_translation, shadow.forget_context),
+        *(shadow.pass_gate, shadow.frame_of),
         *(code.fetched, code.find_code, code.decode_at, code.break_at, code_page.clear_code_page, code.drop_all_code),
         *(control.nanoseconds, control.retired, control.find_next, control.trapped, control.begin_slice),
         control.relax,

@@ -27,6 +27,7 @@ EFFECTS = {
     "leave": {"synchronize"},
     "forget_translations": {"synchronize"},
     "forget_translation": {"synchronize"},
+    "forget_context": {"synchronize"},
     **{name: {"traps"} for name in TRAPPING - WRITING},
     **{name: {"traps", "writes"} for name in WRITING},
 }

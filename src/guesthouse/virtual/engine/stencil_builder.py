@@ -6,6 +6,8 @@ A hole in a stencil is a symbol whose name says what goes there (`FIXED`, and `o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from guesthouse.virtual.engine import objects, stitching
 from guesthouse.virtual.engine.decoder import handler_symbol, stored_operands
 from guesthouse.virtual.engine.interpreter import engine_layout
@@ -44,10 +46,10 @@ class StencilBuilder:
         self.layout = engine_layout(isa)
         self._made: dict[str, tuple[StencilTarget, Value | None]] = {}  # by symbol, with where its jump goes
 
-    def text(self) -> str:
-        """The module of all stencils; what can have none is left out."""
+    def text(self, instructions: Iterable[Instruction] | None = None) -> str:
+        """The module of these instructions' stencils (all where None); what can have none is left out."""
         module = Module(self.layout)
-        for instruction in self.isa.instructions:
+        for instruction in self.isa.instructions if instructions is None else instructions:
             try:
                 sources = [name for name, _ in self._build(module, instruction, frozenset()).reads[:MOST_SOURCES]]
                 for number in range(1, 1 << len(sources)):
@@ -60,6 +62,10 @@ class StencilBuilder:
             build(target)
             module.add(name, target.text)
         return module.text()
+
+    def has(self, instruction: Instruction) -> bool:
+        """Whether `text` made a stencil of an instruction."""
+        return handler_symbol(instruction) in self._made
 
     def _build(
         self, module: Module, instruction: Instruction, carried: frozenset[str], number: int = 0

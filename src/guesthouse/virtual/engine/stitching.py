@@ -49,7 +49,8 @@ HANDLER, TO_NEXT, TO_TAKEN, TO_BAIL = range(9, 13)
 # A place that jumps to a way out: its address, which way, the slot and page offset of its instruction, how many were
 # done before that, the jump's target.
 LEAVING = 48
-LONGEST_BLOCK = 64  # instructions; far below `control.LONGEST_PATH`
+LONGEST_BLOCK = 128  # instructions; below `control.LONGEST_PATH`
+MOST_BLOCKS = 16  # that are stitched at once, where one goes on into the next
 MOST_LEAVING = 4 * LONGEST_BLOCK
 LARGEST_BLOCK = 1 << 16  # bytes of code, more than a block can have
 
@@ -58,6 +59,7 @@ FIELDS = (
     Field("stitch_end", saved=False, doc="end of the room for blocks"),
     Field("stitch_writable", saved=False, doc="what to add to an executable address to write there"),
     Field("stitch_full", saved=False, doc="1: there was no room for a block"),
+    Field("stitch_behind", saved=False, doc="page offset that the block stitched last goes on to, 4096 for none"),
     Field("stitch_entry", saved=False, doc="page offset of the block under construction"),
     Field("stencil_index", saved=False, doc="host address of the index of stencils, sorted by handler"),
     Field("stencil_count", saved=False, doc="the number of instructions in it"),
@@ -287,7 +289,9 @@ def stitch(s: State, page: u64, entry: u64) -> u64:
     if length == 0:
         s.stitch_next = start
         return 0
+    s.stitch_behind = 4096
     if u64(going_on) != 0:
+        s.stitch_behind = u64(offset)
         write_way_out(s, TO_TAKEN, slot_at(page, u64(offset)), u64(offset), u64(length - 1), u64(offset))
     write_ways_out(s)
     s.stitch_next = u64(s.stitch_next + 15) & ~15
@@ -306,17 +310,37 @@ def heated(s: State, address: u64, page: u64) -> u64:
         return slot
     if s.stencil_count != 0 and s.breakpoint_count == 0:
         warm(s, page, offset)
-    if host_load(u64(page_words(page) + WORDS + (offset >> UNIT_SHIFT) * COUNTER), 2) == s.hot or s.stitch_full != 0:
+    if host_load(counter_at(page, offset), 2) == s.hot or s.stitch_full != 0:
         s.code_page = page
         s.exit_reason = Exit.SERVICE
         return 0
     return slot
 
 
+@function
+def arrived_at(s: State, address: u64, page: u64, slot: u64) -> u64:
+    """Count an arrival that was no jump of a handler's, as that does; gives the slot to run, 0 to leave."""
+    place = counter_at(page, address & 0xFFF)
+    count = u64(host_load(place, 2) + 1)
+    host_store(place, 2, count)
+    return heated(s, address, page) if count & s.heat_mask == 0 else slot
+
+
+def counter_at(page: u64, offset: u64) -> u64:
+    """Host address of the counter of jumps to a page offset."""
+    return u64(page_words(page) + WORDS + (offset >> UNIT_SHIFT) * COUNTER)
+
+
 def warm(s: State, page: u64, offset: u64) -> None:
-    """Stitch the block at a place; where the instruction there has no stencil, the one behind it."""
-    stencil = find_stencil(s, host_load(slot_at(page, offset), 8))
-    if stencil != 0 and stitch(s, page, offset) == 0:
-        behind = u64(offset + host_load(stencil + LENGTH, 8))
-        if behind < 4096:
-            stitch(s, page, behind)
+    """Stitch the block at a place, and what it goes on to; an instruction without a stencil is stepped over."""
+    at = u64(offset)
+    for _ in range(MOST_BLOCKS):
+        stencil = find_stencil(s, host_load(slot_at(page, u64(at)), 8)) if u64(at) < 4096 else 0
+        if stencil == 0:
+            break
+        if host_load(stencil + ENDING, 8) == NONE:
+            at = u64(at + host_load(stencil + LENGTH, 8))
+        elif stitch(s, page, u64(at)) == 0:
+            break
+        else:
+            at = u64(s.stitch_behind)

@@ -19,7 +19,7 @@ from guesthouse.virtual.spec import floating_point
 # Words that are functions of the runtime.
 RUNTIME_FUNCTIONS = frozenset(
     {"touch", "zero_block", "fetched", "physical_load", "physical_compare_exchange", "forget_translations"}
-    | {"forget_translation", "nanoseconds", "retired", "relax"}
+    | {"forget_translation", "forget_context", "nanoseconds", "retired", "relax"}
 )
 
 

@@ -62,6 +62,7 @@ class Translations:
         self.waits = waits
         self.counts = Counts()
         self._known: dict[str, dict[str, Any]] = {}  # by name; with `address` once it is in the arena
+        self._placed: dict[int, dict[int, dict[str, Any]]] = {}  # regions by code page and slot, also undone ones
         self._heard: dict[str, int] = {}  # how often a place was reported hot
         self._asked: dict[str, Wanted] = {}  # by name: answers come in any order
         self._arrived: deque[dict[str, Any] | None] = deque()  # None: the service is gone
@@ -168,6 +169,16 @@ class Translations:
         self._arrived.clear()
         self.source.lost()
 
+    def holds(self, code_page: int, offset: int) -> bool:
+        """Whether an installed region holds the instruction at an offset of a code page."""
+        placed = self._placed.get(code_page, {})
+        for slot, region in list(placed.items()):
+            if _read(slot) != region.get("address"):
+                del placed[slot]  # undone
+            elif any(start <= offset < end for start, end in region["extents"]):
+                return True
+        return False
+
     def close(self) -> None:
         """End the thread; the source of native code must be closed next."""
         if self._listener is not None:
@@ -230,6 +241,7 @@ class Translations:
         for start, end in region["extents"]:
             ctypes.memset(page + self._map + start // unit, 1, (end - start + unit - 1) // unit)
         ctypes.c_uint64.from_address(slot).value = region["address"]
+        self._placed.setdefault(page, {})[slot] = region
         self.counts.installed += 1
 
     def _start_over(self) -> None:
@@ -238,6 +250,7 @@ class Translations:
             for engine in self.engines:
                 engine.forget()
             self.engine.arena.drop()
+        self._placed.clear()
         for region in self._known.values():
             region.pop("address", None)
 

@@ -63,6 +63,10 @@ class Monitor(Environment):
         """Likewise; one page is not worth a call of its own."""
         self.forget_translations()
 
+    def forget_context(self, context: int) -> None:
+        """Likewise."""
+        self.forget_translations()
+
 
 @dataclass(frozen=True)
 class Backends:

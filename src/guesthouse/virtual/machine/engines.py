@@ -36,11 +36,17 @@ class Engine(Protocol):
     def forget_translations(self) -> None:
         """Drop what is remembered of the guest's page tables."""
 
-    def fence_others(self, numbers: Iterable[int], code: bool) -> None:
-        """Have other processors see code written before (`code`), or forget the guest's page tables; then come back."""
+    def fence_code(self, numbers: Iterable[int]) -> None:
+        """Have processors see code written before; then come back."""
+
+    def fence_pages(self, numbers: Iterable[int], address: int, pages: int, space: int) -> None:
+        """Have processors forget a range of page tables (see `hooks.fence_range`); then come back."""
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Have no processor of the machine in native code meanwhile; called by a thread that is in none itself."""
+
+    def tier_at(self, physical: int) -> str:
+        """The name of the engine that holds the code at a guest-physical address; what never ran is the lowest's."""
 
     def close(self) -> None:
         """Give everything back to the host."""

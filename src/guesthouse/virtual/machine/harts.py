@@ -10,6 +10,7 @@ from guesthouse.virtual.machine.cpu import Cpu
 from guesthouse.virtual.machine.reset import reset_state
 
 A0, A1 = 10, 11
+EVERYTHING = 1 << 52
 
 
 class Harts:
@@ -27,11 +28,13 @@ class Harts:
         """Raise the supervisor software interrupt of another hart."""
         self._cpus[number].interrupt()
 
-    def fence(self, caller: int, numbers: Iterable[int], code: bool) -> None:
-        """Have other harts execute FENCE.I (`code`) or SFENCE.VMA; they have when this comes back, as far as shows."""
-        numbers = list(numbers)
-        if numbers:
-            self._cpus[caller].engine.fence_others(numbers, code)
+    def fence_code(self, numbers: Iterable[int]) -> None:
+        """Have harts execute FENCE.I; they have when this comes back, as far as shows."""
+        self._cpus[0].engine.fence_code(numbers)
+
+    def fence_pages(self, numbers: Iterable[int], address: int, pages: int, space: int) -> None:
+        """Have harts execute SFENCE.VMA for each page; `space` is an identifier and one, 0 for all."""
+        self._cpus[0].engine.fence_pages(numbers, address, pages, space)
 
     def started(self, number: int) -> bool:
         """Whether a hart runs."""
@@ -47,8 +50,8 @@ class Harts:
         s.external, s.mtimecmp = wires
         s.mhartid, s.pc = number, address
         s.x[A0], s.x[A1] = number, opaque
-        self.fence(number, [number], code=False)
-        self.fence(number, [number], code=True)
+        self.fence_pages([number], 0, EVERYTHING, 0)
+        self.fence_code([number])
         cpu.started, cpu.waiting = True, False
         cpu.wake()
 

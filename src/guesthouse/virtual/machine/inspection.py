@@ -119,6 +119,7 @@ class VirtualMemory:
     def __init__(self, core: Core, cpu: Cpu | None = None) -> None:
         """`cpu`: the processor; the one that ran last where None."""
         self._core = core
+        self.memory = core.memory
         self._cpu = cpu
 
     @property
@@ -142,6 +143,11 @@ class VirtualMemory:
         finally:
             state.environment = before
         return int(page) & ~0xFFF & MASK64 | address & 0xFFF
+
+    def translate_page(self, address: int) -> int | None:
+        """The guest-physical address of the page that an address lies in, None where that is not mapped to RAM."""
+        physical = self.translate(address & -PAGE)
+        return physical if physical is not None and self.memory.contains(physical, PAGE) else None
 
     def _pieces(self, address: int, length: int) -> Iterator[tuple[int, int]]:
         while length > 0:

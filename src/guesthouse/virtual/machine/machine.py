@@ -31,6 +31,7 @@ from guesthouse.virtual.machine.inspection import (
     VirtualMemory,
 )
 from guesthouse.virtual.machine.runner import Runner
+from guesthouse.virtual.machine.sampling import RATE, Sampler
 from guesthouse.virtual.machine.statistics import statistics
 from guesthouse.virtual.machine.stop import Stop
 
@@ -170,6 +171,12 @@ class Machine:
     def post(self, call: Callable[[], object]) -> None:
         """Have `call` done by the thread that runs the machine, soon; from any thread. Devices are touched only so."""
         self._core.inbox.post(call)
+
+    def sampler(self, rate: float = RATE, every: int | None = None) -> Sampler:
+        """What runs the guest and takes samples of where its time goes; see `Sampler`."""
+        if self.cpus > 1:
+            raise UserError("Only a machine with one CPU can be sampled yet; leave the number of CPUs out.")
+        return Sampler(self._core, self._runner, rate, every)
 
     def reset(self) -> None:
         """Start the guest anew, as pressing the reset button does."""

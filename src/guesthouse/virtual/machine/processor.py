@@ -27,6 +27,8 @@ class Processor:
         self.hooks = hooks
         self.owner = owner
         self.exits: Counter[Exit] = Counter()
+        self.run: Callable[[int], Exit] = cpu.engine.run
+        """Runs native code."""
         self._ask_to_stop = ask_to_stop
         self._passing = 0
         self._passed: tuple[int, ...] = ()  # what the passing is about
@@ -49,14 +51,14 @@ class Processor:
 
         `looked_at`: what the console shows is to be looked at.
         """
-        core, engine, state = self.core, self.cpu.engine, self.cpu.state
+        core, state = self.core, self.cpu.state
         switch, console, exits = core.switch, core.console, self.exits
         slots, steps = state.slots, state.layout.slot["instructions"]
         while (left := goal - slots[steps]) > 0:
             if self._passing:
                 reason = self._pass(left)
             else:
-                reason = engine.run(left)
+                reason = self.run(left)
             exits[reason] += 1
             if reason is Exit.DEVICE_READ or reason is Exit.DEVICE_WRITE:
                 self.device(reason is Exit.DEVICE_WRITE)
@@ -77,7 +79,7 @@ class Processor:
 
     def enter(self, budget: int) -> Exit:
         """Run until something needs the machine; `answer` must follow."""
-        reason = self._pass(budget) if self._passing else self.cpu.engine.run(budget)
+        reason = self._pass(budget) if self._passing else self.run(budget)
         self.exits[reason] += 1
         return reason
 

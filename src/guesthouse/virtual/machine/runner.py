@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from guesthouse.virtual.machine.console import Wanted
 from guesthouse.virtual.machine.core import Core
@@ -35,9 +36,12 @@ class Runner:
         self.core = core
         self.interactive = False
         self.ended: Stop | None = None
+        self.rest = core.inbox.wait
+        """Sleeps; with `enter` what a sampler puts itself in the place of."""
         self.restarts = 0
         self.stopping = False
         """A stop has been asked for that no run has answered yet."""
+        self._sampling = False
         self._pausing = False
         self._stretch = SHORTEST if len(core.cpus) == 1 else QUANTUM
         self._until: Wanted | None = None
@@ -48,6 +52,15 @@ class Runner:
         self._lock = threading.RLock()
         self._team = Team(core, self.processors, self._lock)
         self._parallel = False
+
+    @property
+    def enter(self) -> Callable[[int], Exit]:
+        """Runs the first processor's native code."""
+        return self.processors[0].run
+
+    @enter.setter
+    def enter(self, run: Callable[[int], Exit]) -> None:
+        self.processors[0].run = run
 
     @property
     def exits(self) -> Counter[Exit]:
@@ -79,6 +92,13 @@ class Runner:
         """Have the run end at the next instruction for the debugger; from the machine's thread."""
         self._pausing = True
         self.core.state.request = 1
+
+    def ask_for_sample(self) -> None:
+        """Have the run end with SAMPLE at the next look at what was posted; from any thread."""
+        self.core.inbox.post(self._note_sample)
+
+    def _note_sample(self) -> None:
+        self._sampling = True
 
     def run(self, budget: int | None, timeout: float | None, until: Wanted | None) -> Stop:
         """Run until something is a reason to stop; see `Machine.run`."""
@@ -191,6 +211,9 @@ class Runner:
         if self._pausing:
             self._pausing = False
             return Stop(Reason.DEBUGGER)
+        if self._sampling:
+            self._sampling = False
+            return Stop(Reason.SAMPLE)
         return None
 
     def reset(self) -> None:
@@ -272,7 +295,7 @@ class Runner:
         elif ahead > SPIN:
             limits = [] if due == MASK64 else [(ahead - SPIN // 2) / 1e9]
             limits += [] if deadline is None else [max(0.0, deadline - time.monotonic())]
-            self.core.inbox.wait(min(limits, default=None))
+            self.rest(min(limits, default=None))
         return None
 
     def _wake(self) -> None:

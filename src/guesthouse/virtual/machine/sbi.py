@@ -21,6 +21,7 @@ BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN = 0x10, 0x54494D45, 0x735049, 0x52464E4
 LEGACY = range(0, 9)
 A0, A1, A2, A3, A4, A6, A7 = 10, 11, 12, 13, 14, 16, 17
 SSIP = 1 << 1
+PAGE = 4096
 LONGEST_WRITE = 1 << 20  # bytes taken from a debug console write at once; the caller sees how many
 
 Answer = tuple[int, int]
@@ -43,7 +44,8 @@ class Harts(Protocol):
     @property
     def count(self) -> int: ...
     def interrupt(self, number: int) -> None: ...
-    def fence(self, caller: int, numbers: Iterable[int], code: bool) -> None: ...
+    def fence_code(self, numbers: Iterable[int]) -> None: ...
+    def fence_pages(self, numbers: Iterable[int], address: int, pages: int, space: int) -> None: ...
     def started(self, number: int) -> bool: ...
     def start(self, number: int, address: int, opaque: int) -> None: ...
     def stop(self, number: int) -> None: ...
@@ -104,7 +106,10 @@ class Sbi:
             case 4:
                 self._interrupt(self._legacy_harts())
             case 5 | 6 | 7:
-                self._fence(self._legacy_harts(), code=extension == 5)
+                if extension == 5:
+                    self._fence_code(self._legacy_harts())
+                else:
+                    self._fence_pages(self._legacy_harts(), s.x[A1], s.x[A2], s.x[A3] + 1 if extension == 7 else 0)
             case 8:
                 self.board.power_off(0)
         return SUCCESS
@@ -167,17 +172,25 @@ class Sbi:
         harts = self._harts(self.state.x[A0], self.state.x[A1])
         if harts is None:
             return INVALID_PARAM, 0
-        self._fence(harts, code=function == 0)
+        x = self.state.x
+        if function == 0:
+            self._fence_code(harts)
+        else:
+            self._fence_pages(harts, x[A2], x[A3], x[A4] + 1 if function == 2 else 0)
         return SUCCESS, 0
 
-    def _fence(self, harts: list[int], code: bool) -> None:
-        """The whole address space, whatever the range."""
-        self.harts.fence(self.number, [number for number in harts if number != self.number], code)
-        if self.number in harts:
-            if code:
-                self.state.refetch = 1
-            else:
-                self.state.environment.forget_translations()
+    def _fence_code(self, harts: list[int]) -> None:
+        if self.harts.count > 1:  # one alone has seen all that it wrote
+            self.harts.fence_code(harts)
+
+    def _fence_pages(self, harts: list[int], start: int, size: int, space: int) -> None:
+        """A range of no bytes from 0 on, or of all ones, is everything."""
+        if self.harts.count == 1:
+            self.state.environment.forget_translations()
+            return
+        everything = size == MASK64 or (start == 0 and size == 0)
+        pages = (1 << 52) if everything else (start % PAGE + size + PAGE - 1) // PAGE
+        self.harts.fence_pages(harts, start & -PAGE, pages, space)
 
     # Chapter 9: hart state management.
 

@@ -12,7 +12,8 @@ from guesthouse.virtual.memory.code_page import (
     scratch_of,
 )
 from guesthouse.virtual.memory.crew import close_gate, unsettle
-from guesthouse.virtual.memory.peers import change_state, code_entry
+from guesthouse.virtual.memory.frames import CODE
+from guesthouse.virtual.memory.peers import change_state, own_entry
 from guesthouse.virtual.memory.shadow import (
     DO_NOT_CACHE,
     FETCH,
@@ -59,7 +60,7 @@ def new_code_page(s: State, frame: u64, physical: u64) -> u64:
         s.code_next = u64(page + code_page_bytes())
         host_store(page_words(page) + SETTLED_IN, 8, 0)
     clear_code_page(s, page, place_in(s, frame, physical & ~0xFFF), frame, host_handler(Handler.DECODE))
-    host_store(code_entry(s, frame), 8, page)
+    host_store(own_entry(s, frame) + CODE, 8, page)
     close_gate(s, frame)
     if s.peer_count > 1:
         unsettle(s, page)
@@ -73,7 +74,7 @@ def drop_all_code(s: State) -> None:
         words = page_words(u64(s.code_pool + i * code_page_bytes()))
         frame = host_load(words + FRAME_PAGE, 8)
         if frame != 0:
-            host_store(code_entry(s, frame), 8, 0)
+            host_store(own_entry(s, frame) + CODE, 8, 0)
             change_state(frame, s.own_code, 0)
     s.code_next = s.code_pool
     s.code_free = 0
@@ -100,10 +101,11 @@ def find_code(s: State) -> u64:
         s.code_page = s.lonely_page
         host_store(page_words(s.lonely_page) + HOST_PAGE, 8, place_in(s, frame, page & ~0xFFF))
         return decode_at(s, address, s.lonely_page)
-    code = host_load(code_entry(s, frame), 8)
+    code = host_load(own_entry(s, frame) + CODE, 8)
     if code == 0:
         code = new_code_page(s, frame, page & ~0xFFF)
     s.code_page = code
+    s.banks_used |= 1 << (context & 63)
     host_store(entry, 8, address & ~0xFFF)
     host_store(entry + 8, 8, code)
     return u64(code + ((address & 0xFFF) >> UNIT_SHIFT) * SLOT)

@@ -7,7 +7,8 @@ decoded, more sentinels, the page's own words, a counter of jumps to each slot, 
 whether a translation holds it.
 """
 
-from guesthouse.virtual.memory.peers import change_state, code_entry
+from guesthouse.virtual.memory.frames import CODE
+from guesthouse.virtual.memory.peers import change_state, own_entry
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.hooks import LONGEST, UNIT_SHIFT
 from guesthouse.virtual.spec.host_words import Handler, host_handler, host_load, host_store
@@ -82,7 +83,7 @@ def clear_code_page(s: State, page: u64, host: u64, frame: u64, handler: u64) ->
 @function
 def drop_code(s: State, frame: u64, physical: u64, size: u64) -> flag:
     """Undo every instruction that has a byte among those written; gives 1 where the page has none left at all."""
-    page = host_load(code_entry(s, frame), 8)
+    page = host_load(own_entry(s, frame) + CODE, 8)
     offset = physical & 0xFFF
     before = LONGEST - (1 << UNIT_SHIFT)
     first = u64(offset - before if offset >= before else 0) >> UNIT_SHIFT
@@ -107,7 +108,7 @@ def drop_code(s: State, frame: u64, physical: u64, size: u64) -> flag:
 def give_back(s: State, page: u64, frame: u64) -> None:
     """Part a code page from its frame. Who is still on it finds only ways to look up where to go on."""
     fill_slots(page, host_handler(Handler.LOOKUP))
-    host_store(code_entry(s, frame), 8, 0)
+    host_store(own_entry(s, frame) + CODE, 8, 0)
     change_state(frame, s.own_code, 0)
     host_store(page_words(page) + FRAME_PAGE, 8, 0)
     host_store(page_words(page) + NEXT_FREE, 8, s.code_free)

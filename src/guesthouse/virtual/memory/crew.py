@@ -21,15 +21,20 @@ from guesthouse.virtual.memory.code_page import (
     drop_translations,
     page_words,
 )
-from guesthouse.virtual.memory.frames import HAS_CODE, STATE
+from guesthouse.virtual.memory.frames import CODE, HAS_CODE, STATE
 from guesthouse.virtual.memory.peers import (
     BANKS,
     BANKS_USED,
+    FIRST,
     FORGET,
+    FORGET_ALL,
+    FORGET_RANGE,
     LINE,
     LOOKS,
     NATIVE,
     OVERFLOW,
+    OWN_FRAMES,
+    PAGES,
     POSTED,
     REFETCH,
     RING,
@@ -39,8 +44,9 @@ from guesthouse.virtual.memory.peers import (
     RING_READ,
     RING_WRITTEN,
     RINGS,
+    SPACE,
     change_state,
-    code_entry,
+    own_entry,
 )
 from guesthouse.virtual.memory.shadow import (
     forget_fetches,
@@ -50,7 +56,8 @@ from guesthouse.virtual.memory.shadow import (
     take_write_tags,
 )
 from guesthouse.virtual.spec.description import function
-from guesthouse.virtual.spec.host_words import host_load, host_store
+from guesthouse.virtual.spec.hooks import fence_range
+from guesthouse.virtual.spec.host_words import host_compare_exchange, host_load, host_store
 from guesthouse.virtual.spec.layout import Field
 from guesthouse.virtual.spec.words import State, fence, flag, u64
 
@@ -79,7 +86,8 @@ def close_gate(s: State, frame: u64) -> None:
         for i in range(s.peer_count):
             if i != s.own_number:
                 line = u64(s.peers + i * LINE)
-                take_write_tags(s, host_load(line + BANKS, 8), host_load(host_load(line + BANKS_USED, 8), 8), frame)
+                used = host_load(host_load(line + BANKS_USED, 8), 8)
+                take_write_tags(s, host_load(line + OWN_FRAMES, 8), host_load(line + BANKS, 8), used, frame)
 
 
 @function
@@ -118,9 +126,7 @@ def do_what_is_asked(s: State) -> None:
     A request is taken back before it is done, with a fence between: made again meanwhile, it is done again.
     """
     if host_load(s.own_line + FORGET, 8) != 0:
-        host_store(s.own_line + FORGET, 8, 0)
-        fence(s)
-        forget_translations(s)
+        forget_asked(s)
     if host_load(s.own_line + REFETCH, 8) != 0:
         host_store(s.own_line + REFETCH, 8, 0)
         s.refetch = 1
@@ -130,6 +136,23 @@ def do_what_is_asked(s: State) -> None:
         s.drop_all = 1
     for i in range(u64(s.peer_count + 1)):
         read_ring(s, u64(host_load(s.own_line + RINGS, 8) + i * RING))
+
+
+@function
+def forget_asked(s: State) -> None:
+    """Forget what others ask. While a range is asked for, all that may be asked in its place is everything."""
+    kind = host_load(s.own_line + FORGET, 8)
+    first = host_load(s.own_line + FIRST, 8)
+    pages = host_load(s.own_line + PAGES, 8)
+    space = host_load(s.own_line + SPACE, 8)
+    if host_compare_exchange(s.own_line + FORGET, 8, kind, 0) == 0:
+        kind = FORGET_ALL
+        host_store(s.own_line + FORGET, 8, 0)
+        fence(s)
+    if u64(kind) == FORGET_RANGE:
+        fence_range(s, first, pages, space)
+    else:
+        forget_translations(s)
 
 
 @function
@@ -148,7 +171,7 @@ def read_ring(s: State, ring: u64) -> None:
 def undo_written(s: State, physical: u64, size: u64) -> None:
     """Undo the decoding of bytes that another processor is writing."""
     frame = frame_of(s, physical)
-    page = host_load(code_entry(s, frame), 8)
+    page = host_load(own_entry(s, frame) + CODE, 8)
     if page != 0:
         if drop_code(s, frame, physical, size):
             forget_fetches(s)

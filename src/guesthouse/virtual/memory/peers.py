@@ -7,7 +7,7 @@ That a processor wrote where another holds decoded code is told through a ring f
 writes, one side reads, so neither locks; x86-64 keeps stores in order, and the fences keep LLVM from changing that.
 """
 
-from guesthouse.virtual.memory.frames import FRAME, STATE
+from guesthouse.virtual.memory.frames import STATE
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.host_words import host_compare_exchange, host_load, host_store
 from guesthouse.virtual.spec.layout import Field
@@ -16,10 +16,13 @@ from guesthouse.virtual.spec.words import MASK64, State, fence, u64
 MOST_PROCESSORS = 32
 
 # A processor's line: times it looked at what is asked (each time nothing of the guest's is half done), 1 while it is in
-# native code, then what others set: 1 to have it look, 1 to forget the guest's page tables, 1 to fetch code afresh, 1
-# where a ring was full. Then its shadow page table, where its state has the banks in use, and its first ring.
+# native code, then what others set: 1 to have it look, what to forget of the guest's page tables, 1 to fetch code
+# afresh, 1 where a ring was full. Then its shadow page table, where its state has the banks in use, its frames' table,
+# its first ring; and the range to be forgotten: first address, pages, identifier of the address space and one (0: any).
 LINE = 128
-LOOKS, NATIVE, POSTED, FORGET, REFETCH, OVERFLOW, BANKS, BANKS_USED, RINGS = range(0, 72, 8)
+LOOKS, NATIVE, POSTED, FORGET, REFETCH, OVERFLOW, BANKS, BANKS_USED, OWN_FRAMES, RINGS = range(0, 80, 8)
+FIRST, PAGES, SPACE = range(80, 104, 8)
+FORGET_ALL, FORGET_RANGE = 1, 2
 
 # A ring: entries written and entries read since the beginning, then the entries: physical address and bytes written.
 RING_ENTRIES = 1024
@@ -27,21 +30,19 @@ RING_WRITTEN, RING_READ, RING_FIRST = 0, 64, 128
 RING_ENTRY = 16
 RING = RING_FIRST + RING_ENTRIES * RING_ENTRY
 
-CODES_SHIFT = (FRAME // 8).bit_length() - 1  # a word for a frame
-
 FIELDS = (
     Field("peers", saved=False, doc="host address of the processors' lines"),
     Field("peer_count", saved=False, doc="number of processors that run guest code"),
     Field("own_line", saved=False, doc="host address of this one's line"),
     Field("own_number", saved=False, doc="its number; that of no processor for who only writes to memory"),
     Field("own_code", saved=False, doc="its bit in the states of frames it holds code of"),
-    Field("codes", saved=False, doc="host address of the table of its code pages by frame"),
+    Field("own_frames", saved=False, doc="host address of its own table of frames"),
 )
 
 
-def code_entry(s: State, frame: u64) -> u64:
-    """Where the host address of this processor's code page for a frame is kept; 0 for none."""
-    return u64(s.codes + (u64(frame - s.frames) >> CODES_SHIFT))
+def own_entry(s: State, frame: u64) -> u64:
+    """Host address of this processor's own entry for a frame."""
+    return u64(s.own_frames + u64(frame - s.frames))
 
 
 @function

@@ -6,8 +6,8 @@ A tag is the guest-virtual page; an impossible one (`NO_TAG`) matches nothing.
 """
 
 from guesthouse.virtual.memory.code_page import drop_code
-from guesthouse.virtual.memory.frames import CLEAN, FRAME, GATED, HAS_CODE, HOST, STATE, WATCHED
-from guesthouse.virtual.memory.peers import change_state, tell_peers
+from guesthouse.virtual.memory.frames import CLEAN, FRAME, GATED, HAS_CODE, HOST, SEVERAL, STATE, WATCHED, WRITER
+from guesthouse.virtual.memory.peers import change_state, own_entry, tell_peers
 from guesthouse.virtual.spec.access import Access
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.exits import Exit
@@ -43,6 +43,7 @@ FIELDS = (
     Field("banks", saved=False, doc="host address of the shadow page table"),
     Field("bank_count", saved=False, doc="its number of banks"),
     Field("banks_used", saved=False, doc="bit i: bank i holds entries"),
+    Field("banks_ready", saved=False, doc="bit i: what bank i does not hold has the impossible tag"),
     Field("data_bank", saved=False, doc="the bank of the present context"),
     Field("physical", saved=False, doc="guest-physical address last translated"),
     Field("fetch_banks", saved=False, doc="host address of the fetch side: a bank a context"),
@@ -191,14 +192,20 @@ def fill(s: State, slot: u64, context: u64, tag: u64, frame: u64, addend: u64, r
     """Put a translation into its slot; a gated page gets no write tag, a watched one no tag at all.
 
     With several processors, the page may become gated just now. The other one makes it so and then takes our tags; we
-    put our tag there and then look again: a fence between the two on either side, so one of us sees the other.
+    put our tag there, and a note of it, and then look again: a fence between the two on either side, so one of us sees
+    the other. The note may be taken back while another one is made; that leaves one too many, which does no harm.
     """
     s.banks_used |= 1 << (context & 63)
     host_store(slot + READ_TAG, 8, tag if rights & MAY_LOAD != 0 and state & WATCHED == 0 else NO_TAG)
-    host_store(slot + WRITE_TAG, 8, tag if rights & MAY_STORE != 0 and state & GATED == 0 else NO_TAG)
+    writable = rights & MAY_STORE != 0 and state & GATED == 0
+    host_store(slot + WRITE_TAG, 8, tag if writable else NO_TAG)
+    if writable:
+        place = u64(own_entry(s, frame) + WRITER)
+        writer = host_load(place, 8)
+        host_store(place, 8, slot if writer == 0 or writer == slot else SEVERAL)
     host_store(slot + ADDEND, 8, addend)
     host_store(slot + FRAME_OF, 8, frame)
-    if s.peer_count > 1 and rights & MAY_STORE != 0:
+    if s.peer_count > 1 and writable:
         fence(s)
         if host_load(frame + STATE, 8) & GATED != 0:
             host_store(slot + WRITE_TAG, 8, NO_TAG)
@@ -307,22 +314,45 @@ def forget_translations(s: State) -> None:
     """Drop every entry of every bank in use, and the fetch side."""
     for bank in range(s.bank_count):
         if (s.banks_used >> (bank & 63)) & 1 != 0:
-            for i in range(ENTRIES):
-                slot = u64(s.banks + bank * BANK + i * ENTRY)
-                host_store(slot + READ_TAG, 8, NO_TAG)
-                host_store(slot + WRITE_TAG, 8, NO_TAG)
+            empty_bank(s, bank)
     s.banks_used = 0
-    forget_fetches(s)
+
+
+def empty_bank(s: State, bank: u64) -> None:
+    """Give every entry of a bank the impossible tag, on the fetch side too."""
+    for i in range(ENTRIES):
+        slot = u64(s.banks + bank * BANK + i * ENTRY)
+        host_store(slot + READ_TAG, 8, NO_TAG)
+        host_store(slot + WRITE_TAG, 8, NO_TAG)
+    for i in range(FETCH_ENTRIES):
+        host_store(u64(s.fetch_banks + bank * FETCH_BANK + i * FETCH_ENTRY), 8, NO_TAG)
+
+
+@function
+def prepare_bank(s: State, bank: u64) -> None:
+    """Make a bank fit for use before its first one."""
+    empty_bank(s, bank)
+    s.banks_ready |= 1 << (bank & 63)
+
+
+@function
+def forget_context(s: State, context: u64) -> None:
+    """Drop every entry of one context."""
+    if (s.banks_used >> (context & 63)) & 1 != 0:
+        s.banks_used &= ~(1 << (context & 63))
+        empty_bank(s, context)
 
 
 @function
 def forget_translation(s: State, address: u64) -> None:
     """Drop the entry of one page in every bank, and the fetch side."""
     for bank in range(s.bank_count):
-        slot = slot_of(s, bank, address)
-        host_store(slot + READ_TAG, 8, NO_TAG)
-        host_store(slot + WRITE_TAG, 8, NO_TAG)
-    forget_fetch(s, address)
+        if (s.banks_used >> (bank & 63)) & 1 != 0:
+            slot = slot_of(s, bank, address)
+            host_store(slot + READ_TAG, 8, NO_TAG)
+            host_store(slot + WRITE_TAG, 8, NO_TAG)
+            entry = ((address >> 12) & (FETCH_ENTRIES - 1)) * FETCH_ENTRY
+            host_store(u64(s.fetch_banks + bank * FETCH_BANK + entry), 8, NO_TAG)
 
 
 FETCH_ENTRIES = 256
@@ -333,25 +363,32 @@ FETCH_BANK = FETCH_ENTRIES * FETCH_ENTRY
 @function
 def forget_fetches(s: State) -> None:
     """Drop every entry of the fetch side."""
-    for i in range(u64(s.bank_count * FETCH_ENTRIES)):
-        host_store(u64(s.fetch_banks + i * FETCH_ENTRY), 8, NO_TAG)
-
-
-def forget_fetch(s: State, address: u64) -> None:
-    """Drop the fetch side's entries of one page."""
     for bank in range(s.bank_count):
-        entry = ((address >> 12) & (FETCH_ENTRIES - 1)) * FETCH_ENTRY
-        host_store(u64(s.fetch_banks + bank * FETCH_BANK + entry), 8, NO_TAG)
+        if (s.banks_used >> (bank & 63)) & 1 != 0:
+            for i in range(FETCH_ENTRIES):
+                host_store(u64(s.fetch_banks + bank * FETCH_BANK + i * FETCH_ENTRY), 8, NO_TAG)
 
 
 @function
 def gate_writes(s: State, frame: u64) -> None:
     """Take the write tags of a page that has become gated."""
-    take_write_tags(s, s.banks, s.banks_used, frame)
+    take_write_tags(s, s.own_frames, s.banks, s.banks_used, frame)
 
 
-def take_write_tags(s: State, banks: u64, used: u64, frame: u64) -> None:
-    """Take the write tags of a page from a processor's banks, `used` being those that hold anything."""
+def take_write_tags(s: State, table: u64, banks: u64, used: u64, frame: u64) -> None:
+    """Take a processor's write tags of a page, given its table of frames, its banks and those in use."""
+    place = u64(table + u64(frame - s.frames) + WRITER)
+    writer = host_load(place, 8)
+    host_store(place, 8, 0)
+    if writer == SEVERAL:
+        search_writers(s, banks, used, frame)
+    elif writer != 0 and host_load(writer + FRAME_OF, 8) == frame:
+        host_store(writer + WRITE_TAG, 8, NO_TAG)
+
+
+@function
+def search_writers(s: State, banks: u64, used: u64, frame: u64) -> None:
+    """Take the write tags of a page, wherever in some banks they are."""
     for bank in range(s.bank_count):
         if (used >> (bank & 63)) & 1 != 0:
             for i in range(ENTRIES):

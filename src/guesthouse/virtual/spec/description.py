@@ -76,6 +76,7 @@ class Isa:
     - `poll(s)`: clear `attention`, raise `Trap` for the interrupt to take, if any.
     - `illegal(s)`: raise the trap of an undefined encoding.
     - `translate(s, address, size, access, context)`: guest-physical page and rights, or a trap; see `spec.hooks`.
+    - `fence_range(s, address, pages, space)`: forget translations as another processor asks; see `spec.hooks`.
     - `access_fault(s, address, access)`: raise the trap of an access that nothing answers.
     - `length(first)`: bytes of the instruction whose first unit this is.
     - `data_context(s)`, `fetch_context(s)`: number of the translation context, below `contexts`.
@@ -83,7 +84,7 @@ class Isa:
 
     HOOKS = (
         *("reset", "take_trap", "poll", "illegal", "length"),
-        *("translate", "data_context", "fetch_context", "access_fault"),
+        *("translate", "data_context", "fetch_context", "access_fault", "fence_range"),
     )
 
     def __init__(self, name: str, layout: StateLayout, grammar: Grammar, *, unit: int, longest: int, contexts: int):

@@ -45,6 +45,11 @@ def fetch_context(s: State) -> u64:
     raise NotImplementedError
 
 
+def fence_range(s: State, address: u64, pages: u64, space: u64) -> None:
+    """Forget translations of so many pages, as another processor asks; `space`: an identifier and one, 0 for all."""
+    raise NotImplementedError
+
+
 def take_trap(s: State, cause: u64, value: u64) -> None:
     """Enter the guest's handler."""
     raise NotImplementedError

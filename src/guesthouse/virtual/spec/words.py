@@ -261,6 +261,11 @@ def forget_translation(s: State, address: int) -> None:
     s.environment.forget_translation(address & MASK64)
 
 
+def forget_context(s: State, context: int) -> None:
+    """Drop every cached guest-virtual translation of one translation context."""
+    s.environment.forget_context(context)
+
+
 def leave(s: State, reason: int) -> None:
     """Stop the engine after this instruction with an exit for the monitor (see spec.exits)."""
     s.environment.leave(reason)

@@ -56,6 +56,9 @@ class Environment:
     def forget_translations(self) -> None:
         self.forgotten.append(None)
 
+    def forget_context(self, context: int) -> None:
+        self.forgotten.append(("context", context))
+
     def forget_translation(self, address: int) -> None:
         self.forgotten.append(address)
 

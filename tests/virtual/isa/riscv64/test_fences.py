@@ -13,12 +13,13 @@ TVM = 1 << 20
 def test_what_is_forgotten(fence):
     hart = Hart()
     hart.x[10] = 0xFFFF_FFC0_1234_5678
+    space = [("context", context) for context in range(8)]
     fence(hart, 0, 0)
     fence(hart, 0, 11)
     fence(hart, 10, 0)
     fence(hart, 10, 11)
     fence(hart, 12, 11)
-    assert hart.environment.forgotten == [None, None, hart.x[10], hart.x[10], 0]
+    assert hart.environment.forgotten == [None, *space, hart.x[10], hart.x[10], 0]
     assert hart.environment.synchronized == (5 if fence is sfence_vma else 0)
 
 

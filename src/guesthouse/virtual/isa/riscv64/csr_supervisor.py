@@ -4,7 +4,7 @@ from guesthouse.virtual.isa.riscv64.csr_names import Csr
 from guesthouse.virtual.isa.riscv64.environment import illegal
 from guesthouse.virtual.isa.riscv64.interrupts import notice_interrupts, pending_interrupts
 from guesthouse.virtual.isa.riscv64.status import Environment, Interrupt, Mode, Status
-from guesthouse.virtual.isa.riscv64.translations import forget_pages
+from guesthouse.virtual.isa.riscv64.translations import enter_space
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.words import State, synchronize, u64
 
@@ -51,8 +51,7 @@ def satp_write(s: State, value: u64) -> None:
     """Write satp; a mode that is not Bare, Sv39, Sv48 or Sv57 leaves it as it is (12.1.11)."""
     mode = value >> 60
     if (mode == 0 or 8 <= mode <= 10) and value != s.satp:
-        s.satp = value
-        forget_pages(s)
+        enter_space(s, value)
         synchronize(s)
 
 

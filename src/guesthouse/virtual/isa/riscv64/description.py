@@ -19,6 +19,8 @@ F_NAMES = (
     *("fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11"),
 )
 
+SPACES = 8  # address spaces whose translations are kept at a time
+
 LAYOUT = StateLayout(
     RegisterFile("x", 32, zero=0, names=X_NAMES, doc="integer registers"),
     RegisterFile("f", 32, names=F_NAMES, doc="floating-point registers, NaN-boxed"),
@@ -65,6 +67,10 @@ LAYOUT = StateLayout(
     Field("large_user_high", saved=False, doc="highest page of the lower half"),
     Field("large_kernel_low", reset=(1 << 64) - 1, saved=False, doc="lowest page of the upper half"),
     Field("large_kernel_high", saved=False, doc="highest page of the upper half"),
+    # Address spaces whose translations are kept: see `translations.enter_space`.
+    Field("space", bits=3, saved=False, doc="number of the present one"),
+    Field("space_next", bits=3, saved=False, doc="number of the one to be given up next"),
+    RegisterFile("space_labels", SPACES, saved=False, doc="satp of each, plus one; 0 for none"),
 )
 
 GRAMMAR = BitFields(
@@ -72,7 +78,7 @@ GRAMMAR = BitFields(
     signed=frozenset({"imm", "offset"}),
 )
 
-RISCV64 = Isa("riscv64", LAYOUT, GRAMMAR, unit=2, longest=4, contexts=8)
+RISCV64 = Isa("riscv64", LAYOUT, GRAMMAR, unit=2, longest=4, contexts=8 * SPACES)
 
 instruction = RISCV64.instruction
 hook = RISCV64.hook

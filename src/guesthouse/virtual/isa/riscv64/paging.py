@@ -24,7 +24,7 @@ from guesthouse.virtual.spec.words import (
 )
 
 PAGE = 4096
-MACHINE, USER, SUPERVISOR, SUPERVISOR_SUM, MXR = 0, 1, 2, 3, 4  # contexts
+MACHINE, USER, SUPERVISOR, SUPERVISOR_SUM, MXR = 0, 1, 2, 3, 4  # contexts, of an address space
 LOAD, STORE, FETCH = 1, 2, 4  # rights
 # A page-table entry (12.4.1).
 V, R, W, X, U, A, D = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 6, 1 << 7
@@ -39,7 +39,9 @@ NEVER = (1 << 64) - 1
 @hook
 def fetch_context(s: State) -> u64:
     """The translation context of instruction fetch."""
-    return SUPERVISOR if s.mode == Mode.SUPERVISOR else USER if s.mode == Mode.USER else MACHINE
+    if s.mode == Mode.MACHINE:
+        return MACHINE
+    return s.space << 3 | (SUPERVISOR if s.mode == Mode.SUPERVISOR else USER)
 
 
 @hook
@@ -53,7 +55,7 @@ def data_context(s: State) -> u64:
     context = USER
     if mode == Mode.SUPERVISOR:
         context = SUPERVISOR | (s.mstatus >> 18 & 1)
-    return context | (s.mstatus >> 19 & 1) << 2
+    return s.space << 3 | context | (s.mstatus >> 19 & 1) << 2
 
 
 @hook

@@ -1,0 +1,206 @@
+"""Samples of where a running guest's time goes: cheap enough to leave the guest as fast as it was.
+
+With the host's clock a thread asks, some hundred times a second, that the engine come out. It does so at the end of a
+slice, or where the guest enters and leaves its kernel: never in the middle of a loop. So the guest then goes on for a
+random number of steps, and where it is after these is the sample; its weight is the time spent in the engine since the
+last one. Time spent in Python is measured, and sampled each time it has come to a period. With a counted clock a sample
+is taken every so many steps, weighs these, and does not depend on the host.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from guesthouse.errors import UserError
+from guesthouse.virtual.devices.wires import BadAddress
+from guesthouse.virtual.machine.core import Core
+from guesthouse.virtual.machine.inspection import VirtualMemory
+from guesthouse.virtual.machine.runner import Runner
+from guesthouse.virtual.machine.stack_walk import StackWalker
+from guesthouse.virtual.machine.stop import Reason, Stop
+from guesthouse.virtual.spec.exits import Exit
+
+PAGE = 4096
+RATE = 250.0
+"""Samples a second."""
+EVERY = 500_009
+"""Steps between two samples; a prime, so that no loop of the guest's keeps step with it."""
+SPREAD = 1 << 14  # steps to go on at random: those of a slice
+MONITOR = "monitor"
+MOST_PLACES, MOST_PAGES, MOST_TASKS = 20_000, 1024, 64
+TASK = 8192
+"""Bytes of a kernel's record of a process that are kept."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a sample was taken.
+
+    mode: 0 user, 1 supervisor, 3 machine. space: the root of the page tables, 0 where there are none. tier: what runs
+    the code there, or MONITOR, where Python answered the engine's exit `cause`. physical: guest-physical address of the
+    pc, -1 where it can't be told. stack: the pc, then the places to return to, innermost first.
+    """
+
+    mode: int
+    space: int
+    tier: str
+    cause: str
+    physical: int
+    stack: tuple[int, ...]
+
+
+@dataclass
+class Samples:
+    """All samples of a run. Weights are nanoseconds, or steps where the clock is counted."""
+
+    counted: bool
+    weights: Counter[Place] = field(default_factory=Counter)
+    counts: Counter[Place] = field(default_factory=Counter)
+    pages: dict[int, bytes] = field(default_factory=dict)
+    """Code as it was when first sampled, by guest-physical address of the page."""
+    tasks: dict[int, bytes] = field(default_factory=dict)
+    """By address space of user mode: what sscratch pointed to, which is where Linux has the process's `task_struct`."""
+    engine: int = 0
+    """Nanoseconds in native code (or in the reference engine)."""
+    waiting: int = 0
+    """Nanoseconds that the guest waited for something to happen."""
+    answering: Counter[Exit] = field(default_factory=Counter)
+    """Nanoseconds of Python between an exit and the next entry, by the exit's reason."""
+
+
+class Sampler:
+    """Runs a machine and samples it; for the machine's own thread."""
+
+    def __init__(self, core: Core, runner: Runner, rate: float = RATE, every: int | None = None) -> None:
+        """`rate`: samples a second. `every`: steps between two, in place of time; always so with a counted clock."""
+        self.samples = Samples(core.clock.counted or every is not None)
+        self._core = core
+        self._runner = runner
+        self._rate = rate
+        self._every = every or EVERY
+        self._virtual = VirtualMemory(core)
+        self._walker = StackWalker(core.state, self._virtual)
+        self._dice = random.Random(0)
+        self._ended = threading.Event()
+        self._reason = Exit.BUDGET
+        self._engine_since = 0  # engine time and Python time not sampled yet
+        self._answer_since = 0
+        self._left = time.perf_counter_ns()
+
+    def run(self) -> Stop:
+        """Run until the machine stops for a reason of its own, sampling it meanwhile."""
+        runner = self._runner
+        before = runner.enter, runner.rest
+        runner.enter, runner.rest = self._enter, self._rest
+        self._left = time.perf_counter_ns()
+        try:
+            return self._run_by_steps() if self.samples.counted else self._run_by_time()
+        finally:
+            runner.enter, runner.rest = before
+
+    def _run_by_steps(self) -> Stop:
+        while True:
+            stop = self._runner.run(self._every, None, None)
+            if stop.reason is not Reason.BUDGET:
+                return stop
+            self._take(self._every)
+
+    def _run_by_time(self) -> Stop:
+        clock = threading.Thread(target=self._tick, name="sampling clock", daemon=True)
+        clock.start()
+        try:
+            while True:
+                stop = self._runner.run(None, None, None)
+                while stop.reason is Reason.SAMPLE:
+                    stop = self._runner.run(self._dice.randint(1, SPREAD), None, None)
+                if stop.reason is not Reason.BUDGET:
+                    return stop
+                if self._engine_since:
+                    self._take(self._engine_since)
+                    self._engine_since = 0
+        finally:
+            self._ended.set()
+            clock.join()
+
+    def _tick(self) -> None:
+        """What the clock's thread does."""
+        dice = random.Random(1)
+        while not self._ended.wait(dice.uniform(0.5, 1.5) / self._rate):
+            if not self._runner.waiting:
+                self._runner.ask_for_sample()
+
+    # --- around the engine --------------------------------------------------------------------------------------------
+
+    def _enter(self, budget: int) -> Exit:
+        samples = self.samples
+        began = time.perf_counter_ns()
+        answered = began - self._left
+        samples.answering[self._reason] += answered
+        self._answer_since += answered
+        if self._answer_since * self._rate > 1e9 and not samples.counted:
+            self._take(self._answer_since, self._cause())
+            self._answer_since = 0
+            began = time.perf_counter_ns()
+        reason = self._core.engine.run(budget)
+        self._left = time.perf_counter_ns()
+        samples.engine += self._left - began
+        self._engine_since += self._left - began
+        self._reason = reason
+        return reason
+
+    def _rest(self, seconds: float | None) -> None:
+        began = time.perf_counter_ns()
+        self._core.inbox.wait(seconds)
+        waited = time.perf_counter_ns() - began
+        self.samples.waiting += waited
+        self._left += waited
+
+    def _cause(self) -> str:
+        """What Python has been busy with."""
+        name = self._reason.name.lower()
+        if self._reason in (Exit.DEVICE_READ, Exit.DEVICE_WRITE):
+            region = self._core.devices.bus.find(int(self._core.state.exit_address))
+            return f"{name} {region.name}" if region else name
+        return name
+
+    # --- one sample ---------------------------------------------------------------------------------------------------
+
+    def _take(self, weight: int, cause: str = "") -> None:
+        """Note where the guest is; the time that takes is nobody's."""
+        began = time.perf_counter_ns()
+        place = self._place(cause)
+        if place not in self.samples.weights and len(self.samples.weights) >= MOST_PLACES:
+            place = Place(place.mode, 0, place.tier, place.cause, -1, place.stack[:1])
+        self.samples.weights[place] += weight
+        self.samples.counts[place] += 1
+        self._left += time.perf_counter_ns() - began
+
+    def _place(self, cause: str) -> Place:
+        core, samples = self._core, self.samples
+        state = core.state
+        stack = self._walker.walk()
+        physical = self._walker.physical(stack[0])
+        tier = MONITOR if cause else core.engine.tier_at(physical)
+        if physical >= 0:
+            page = physical & -PAGE
+            if page not in samples.pages and len(samples.pages) < MOST_PAGES:
+                samples.pages[page] = core.memory.read(page, PAGE)
+        space = self._walker.root()
+        if state.mode == 0 and space not in samples.tasks and len(samples.tasks) < MOST_TASKS:
+            samples.tasks[space] = self._task()
+        return Place(int(state.mode), space, tier, cause, physical, stack)
+
+    def _task(self) -> bytes:
+        """The kernel's record of the process that runs now; empty where sscratch leads to none."""
+        state = self._core.state
+        mode, state.mode = state.mode, 1
+        try:
+            return self._virtual.read(int(state.sscratch), TASK)
+        except (UserError, BadAddress):
+            return b""
+        finally:
+            state.mode = mode
