@@ -152,7 +152,8 @@ class Runner:
                 return Stop(Reason.WAITING)
         limits = [] if alarm == MASK64 else [max(0.0, (alarm - core.clock.now()) / 1e9)]
         limits += [] if deadline is None else [max(0.0, deadline - time.monotonic())]
-        limits += [QUICK] if core.htif is not None or self._unsettled else []
+        looking = self._until is not None and self._unsettled
+        limits += [QUICK] if core.htif is not None or looking else []
         core.inbox.wait(min(limits, default=None))
         time.sleep(BATCH)
         return None
