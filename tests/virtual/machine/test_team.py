@@ -10,6 +10,7 @@ from tests.every_tier.processors import SBI_END
 from tests.virtual.machine.programs import assembled
 
 ENGINES = ("interpreter", "auto")
+ALL = ("reference", *ENGINES)
 
 COUNTING = """
 # Each hart counts in a word of its own, and hart 0 powers off when the others have come far enough.
@@ -106,7 +107,7 @@ def machine(text: str, cpus: int = 2, engine: str = "interpreter", **options) ->
     return Machine(kernel=made.data, memory="64M", cpus=cpus, engine=engine, **options), made.symbols
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ALL)
 @pytest.mark.parametrize("clock", ("host", "instructions"))
 def test_harts_start_stop_and_start_again(engine: str, clock: str) -> None:
     tested, symbols = machine(AGAIN, engine=engine, clock=clock)
@@ -245,3 +246,12 @@ def test_reset_starts_with_one_processor() -> None:
 def test_too_many_or_few_are_refused(cpus: int) -> None:
     with pytest.raises(UserError, match="1 to 32 CPUs"):
         machine(COUNTING, cpus)
+
+
+def test_debuggers_and_samplers_want_one_processor() -> None:
+    tested, _ = machine(COUNTING)
+    with tested:
+        with pytest.raises(UserError, match="one CPU"):
+            tested.debugger()
+        with pytest.raises(UserError, match="one CPU"):
+            tested.sampler()
