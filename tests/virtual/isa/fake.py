@@ -77,6 +77,7 @@ class FlatMemory:
         self.bytes = bytearray(SIZE)
         self.touched: list[tuple[int, int, int]] = []
         self.fences = 0
+        self.relaxed = 0
         self.reserved: tuple[int, int] | None = None
 
     def place(self, address: int, size: int) -> int:
@@ -126,6 +127,9 @@ class FlatMemory:
 
     def fence(self) -> None:
         self.fences += 1
+
+    def relax(self) -> None:
+        self.relaxed += 1
 
 
 def hart(registers: dict[int, int] | None = None, memory: bytes = b"") -> Hart:

@@ -161,6 +161,6 @@ class MemoryWords(TargetState):
     def _word_fence(self) -> None:
         self.text.emit("fence seq_cst")
 
-    def _word_fence_tso(self) -> None:
+    def _word_fence_acquire_release(self) -> None:
         """On an x86-64 host nothing at all: it only keeps LLVM from moving accesses."""
         self.text.emit("fence acq_rel")

@@ -91,19 +91,23 @@ class NativeEngine:
         self._connect(page)
         self.translations: Translations | None = None
         self.stitcher: Stitcher | None = None
-        self.state.heat_mask = 0 if hot else HEAT_MASK
+        self._add_tiers(mode, hot)
+        if first is None:
+            self.arena.keep()
+
+    def _add_tiers(self, mode: str, hot: int | None) -> None:
+        first, s = self._first, self.state
+        s.heat_mask = 0 if hot else HEAT_MASK
         if mode in STITCHING:
             room = max(LEAST_ROOM, ROOM // self.crew.count)
             known = first.stitcher if first else None
-            self.stitcher = Stitcher(state, self.arena, room, known or code_source.stencils())
+            self.stitcher = Stitcher(s, self.arena, room, known or self._source.stencils())
         if mode in TRANSLATING:
-            known_translations = first.translations if first else None
-            self.translations = known_translations or Translations(self, code_source, waits=mode == "translator")
-            if known_translations is not None:
-                known_translations.engines.append(self)
-            self.state.hot = hot or HOT
-        if first is None:
-            self.arena.keep()
+            shared = first.translations if first else None
+            self.translations = shared or Translations(self, self._source, waits=mode == "translator")
+            if shared is not None:
+                shared.engines.append(self)
+            s.hot = hot or HOT
 
     def _connect(self, page: int) -> None:
         s, memory = self.state, self.memory

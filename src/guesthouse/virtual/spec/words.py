@@ -223,7 +223,7 @@ def fence(s: State) -> None:
     s.environment.fence()
 
 
-def fence_tso(s: State) -> None:
+def fence_acquire_release(s: State) -> None:
     """As `fence`, but that stores before it need not be seen by others before loads after it are done."""
     s.environment.fence()
 

@@ -92,10 +92,12 @@ def test_stores_keep_their_neighbours():
 
 def test_fences_order_memory():
     s = hart()
-    execute(s, "fence_")
+    execute(s, "fence_", pred=0b1111, succ=0b1111)
+    execute(s, "fence_", pred=0b0010, succ=0b0011)
     execute(s, "fence_tso")
+    assert s.environment.fences == 3
     execute(s, "pause")
-    assert s.environment.fences == 2
+    assert s.environment.relaxed == 1
     assert s.environment.synchronized == 0
     execute(s, "fence_i")
     assert s.environment.synchronized == 1

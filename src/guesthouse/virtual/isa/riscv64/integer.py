@@ -5,7 +5,7 @@ so no jump can trap.
 """
 
 from guesthouse.virtual.isa.riscv64.description import instruction
-from guesthouse.virtual.spec.words import fence, fence_tso, load, s8, s16, s32, s64, store, u32, u64
+from guesthouse.virtual.spec.words import fence, fence_acquire_release, load, s8, s16, s32, s64, store, u32, u64
 
 EXTENSION = "I"
 
@@ -244,12 +244,12 @@ def fence_(s, pred, succ):
     if pred & WRITES != 0 and succ & READS != 0:
         fence(s)
     else:
-        fence_tso(s)
+        fence_acquire_release(s)
 
 
 @instruction("fence.tso", "1000 0011 0011 00000 000 00000 0001111")
-def fence_tso_(s):
-    fence_tso(s)
+def fence_tso(s):
+    fence_acquire_release(s)
 
 
 # 4.2 Integer Computational Instructions
