@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from benchmarks import linux_guest, programs
-from benchmarks.measure import MeasureError, Run, between_marks
+from benchmarks.measure import MeasureError, Run, between_marks, settle
 from benchmarks.report import Row
 from benchmarks.session import BUILD, Session, say
 from benchmarks.sides import Guest
@@ -12,6 +12,8 @@ from benchmarks.work import Work, group_of, prepare_all
 
 # So many programs are run in one guest, then the same in the next column's: "in turn" within minutes.
 PROGRAMS_A_GUEST = 16
+
+SECONDS_TO_SETTLE = 10.0
 
 
 def bare_metal(session: Session) -> list[Row]:
@@ -83,6 +85,7 @@ def _column(session: Session, column: str, guest: Guest, works: Sequence[Work], 
         with session.start(column, guest) as run:
             try:
                 linux_guest.boot(run)
+                settle(SECONDS_TO_SETTLE)  # the boot's translations are no program's
                 results = linux_guest.run_programs(run, {w.name: w.command for w in left}, session.chosen.timeout)
             except MeasureError as error:
                 results = dict.fromkeys((work.name for work in left), error)

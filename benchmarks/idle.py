@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks import linux_guest
-from benchmarks.measure import MeasureError, cpu_of_descendants, processes_of
+from benchmarks.measure import MeasureError, cpu_of_descendants, is_service, processes_of
 from benchmarks.report import HEADINGS
 from benchmarks.session import Session, say
 from benchmarks.sides import MEMORY_MIB, Guest
@@ -63,11 +63,12 @@ def _watch(session: Session, column: str, guest: Guest) -> Idle:
         percent = 100 * (cpu_of_descendants() - cpu) / (time.monotonic() - wall)
         result = Idle(percent)
         processes = processes_of(os.getpid())[1:]  # also what has left its parent
+        others = [pid for pid in processes if not is_service(pid)]
         for pid in processes:
             resident, of_guest = resident_memory(Path(f"/proc/{pid}"))
-            if b"compile" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                result.service += resident
-            elif pid == run.pid and len(processes) > 1:
+            if pid not in others:
+                result.service += resident if column != "qemu" else 0
+            elif pid == run.pid and len(others) > 1:
                 result.command = resident
             else:
                 result.monitor += resident

@@ -208,7 +208,7 @@ def wait_for_orphans(seconds: float) -> bool:
     while True:
         reap_adopted()
         now = cpu_of_descendants()
-        if now == before and all(_is_service(pid) for pid in processes_of(os.getpid()) if pid != os.getpid()):
+        if now == before and all(is_service(pid) for pid in processes_of(os.getpid()) if pid != os.getpid()):
             return True
         before = now
         if time.monotonic() > deadline:
@@ -216,7 +216,17 @@ def wait_for_orphans(seconds: float) -> bool:
         time.sleep(0.1)
 
 
-def _is_service(pid: int) -> bool:
+def settle(longest: float) -> None:
+    """Wait until what was begun before is done, as far as CPU time shows it; `longest` seconds at most."""
+    deadline = time.monotonic() + longest
+    while time.monotonic() < deadline:
+        before = cpu_of_descendants()
+        time.sleep(0.5)
+        if cpu_of_descendants() - before < 0.05:
+            return
+
+
+def is_service(pid: int) -> bool:
     """Whether a process is our compile service, or one of its workers."""
     try:
         return b"compile_service" in Path("/proc", str(pid), "cmdline").read_bytes()
