@@ -6,15 +6,7 @@ lie its ways out: one for each jump out of the block, and for each place where a
 It is installed like a region: the first instruction's slot holds the block.
 """
 
-from guesthouse.virtual.memory.code_page import (
-    COUNTER,
-    SENTINELS,
-    SLOT,
-    WORDS,
-    page_words,
-    slots_bytes,
-    translated_map,
-)
+from guesthouse.virtual.memory.code_page import counter_at, slot_at, translated_map
 from guesthouse.virtual.memory.shadow import read_host, write_host
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.exits import Exit
@@ -95,11 +87,6 @@ def find_stencil(s: State, handler: u64) -> u64:
     return 0
 
 
-def slot_at(page: u64, offset: u64) -> u64:
-    """Host address of the slot of a page offset."""
-    return u64(page + (offset >> UNIT_SHIFT) * SLOT)
-
-
 def operand_at(slot: u64, what: u64) -> u64:
     """A decoded operand: `what` has its offset in the slot from bit 32 on, its bytes from 40, its sign at 48."""
     size = what >> 40 & 15
@@ -149,9 +136,9 @@ def patched(s: State, patch: u64, what: u64, slot: u64, offset: u64, done: u64, 
         case 6:
             return u64(target - s.stitch_entry)
         case 7:
-            return u64((target >> UNIT_SHIFT) * SLOT)
+            return slot_at(0, target)
         case 8:
-            return u64(slots_bytes() + SENTINELS * SLOT + WORDS + (target >> UNIT_SHIFT) * COUNTER)
+            return counter_at(0, target)
         case 9:
             return host_load(slot, 8)
         case _:
@@ -324,11 +311,6 @@ def arrived_at(s: State, address: u64, page: u64, slot: u64) -> u64:
     count = u64(host_load(place, 2) + 1)
     host_store(place, 2, count)
     return heated(s, address, page) if count & s.heat_mask == 0 else slot
-
-
-def counter_at(page: u64, offset: u64) -> u64:
-    """Host address of the counter of jumps to a page offset."""
-    return u64(page_words(page) + WORDS + (offset >> UNIT_SHIFT) * COUNTER)
 
 
 def warm(s: State, page: u64, offset: u64) -> None:
