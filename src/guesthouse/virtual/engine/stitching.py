@@ -44,7 +44,7 @@ LEAVING = 48
 LONGEST_BLOCK = 128  # instructions; below `control.LONGEST_PATH`
 MOST_BLOCKS = 16  # that are stitched at once, where one goes on into the next
 MOST_LEAVING = 4 * LONGEST_BLOCK
-LARGEST_BLOCK = 1 << 16  # bytes of code, more than a block can have
+LARGEST_BLOCK = 1 << 17  # bytes of code, more than a block can have
 
 FIELDS = (
     Field("stitch_next", saved=False, doc="where the next block is copied to (executable address)"),
@@ -259,8 +259,11 @@ def stitch(s: State, page: u64, entry: u64) -> u64:
         stencil = find_stencil(s, host_load(slot, 8)) if at < 4096 else 0
         if stencil == 0 or host_load(stencil + ENDING, 8) == NONE:
             break
+        chosen = fitting(s, stencil, slot)
+        if u64(s.leaving_count + host_load(chosen + PATCH_COUNT, 8)) > MOST_LEAVING:
+            break  # the list may not hold all places where this one leaves
         target = jump_target(stencil, slot, at)
-        copy_stencil(s, fitting(s, stencil, slot), slot, at, before, target)
+        copy_stencil(s, chosen, slot, at, before, target)
         hold(page, at, stencil)
         done = u64(before + 1)
         ending = host_load(stencil + ENDING, 8)
