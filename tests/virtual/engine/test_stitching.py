@@ -128,6 +128,28 @@ def test_a_block_stops_exactly_where_the_budget_ends() -> None:
     rig.close()
 
 
+def test_a_block_ends_where_its_list_of_ways_out_is_full() -> None:
+    rig = Rig("stitcher", RISCV64, BASE, 1 << 16)
+    most = max((s for group in stencils(RISCV64).instructions for s in group), key=ways_out)
+    name = most.name.removeprefix("handler.").split(".")[0]
+    operands = dict.fromkeys(ISA.by_name[name].parameters, 0)
+    code = word(name, **operands) * stitching.LONGEST_BLOCK + HALT
+    rig.state.mstatus = 3 << 13
+    rig.state.f[0] = 0xFFFF_FFFF << 32
+    assert ran(rig, code) == Exit.WAIT
+    rig.state.pc = BASE
+    assert rig.engine.run(1000) == Exit.WAIT
+    assert ways_out(most) * stitching.LONGEST_BLOCK >= stitching.MOST_LEAVING, "or nothing is tested here"
+    assert rig.state.stitched_blocks > 1
+    assert rig.state.leaving_count <= stitching.MOST_LEAVING
+    assert rig.state.stitched_steps == stitching.LONGEST_BLOCK
+    rig.close()
+
+
+def ways_out(stencil: Stencil) -> int:
+    return sum(patch.what >> 24 & 255 >= stitching.TO_TAKEN for patch in stencil.patches)
+
+
 def test_full_room_is_emptied_and_the_guest_runs_on() -> None:
     rig = Rig("stitcher", RISCV64, BASE, 1 << 16)
     code = addi(10, 10, 1) + word("bne", rs1=10, rs2=11, offset=-4) + HALT

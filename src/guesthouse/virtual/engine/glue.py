@@ -18,8 +18,6 @@ GLUE_SYMBOLS = (
     "enter",
     "resume",
     "abort",
-    "resume_region",
-    "abort_region",
     "hot",
     *(f"handler.{int(handler)}" for handler in Handler),
 )
@@ -40,18 +38,6 @@ run:
   %next_slot = inttoptr i64 %next to ptr
   %handler = load ptr, ptr %next_slot
   {TAIL} %handler(ptr %s, ptr %next_slot, i64 %pc, i64 %remaining, ptr %page)
-  ret void
-}}
-"""
-
-
-def _leaving_region(way: str) -> str:
-    """A way out of a region, which has counted what was left when it was entered."""
-    return f"""define dso_local {CONVENTION} void @"{way}_region"({PARAMETERS}) nounwind {{
-  %entered = load i64, ptr TRANSLATED_STEPS
-  %done = sub i64 %entered, %remaining
-  store i64 %done, ptr TRANSLATED_STEPS
-  {TAIL} @"{way}"({PARAMETERS})
   ret void
 }}
 """
@@ -128,8 +114,6 @@ run:
   ret void
 }}
 
-{_leaving_region("resume")}
-{_leaving_region("abort")}
 {_finding(Handler.DECODE, "DECODE_AT")}
 {_finding(Handler.BREAK, "BREAK_AT")}
 define dso_local {CONVENTION} void @"handler.{int(Handler.LOOKUP)}"({PARAMETERS}) nounwind {{
@@ -153,7 +137,7 @@ def glue_text(isa: Isa, runtime: Runtime, layout: StateLayout) -> str:
     for name in ("FIND_NEXT", "TRAPPED", "DECODE_AT", "BREAK_AT", "HEATED"):
         text = text.replace(f'@"{name}"', f'@"{runtime.functions[name.lower()][0].symbol}"')
     text = text.replace('@"ILLEGAL"', f'@"{runtime.sources.of(isa.hooks["illegal"]).symbol}"')
-    for name in ("PC", "REMAINING", "CODE_PAGE", "TRANSLATED_STEPS"):
+    for name in ("PC", "REMAINING", "CODE_PAGE"):
         text = _with_place(text, name, layout.offset(name.lower()))
     return text
 

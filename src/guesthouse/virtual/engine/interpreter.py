@@ -183,16 +183,19 @@ def build_handler(module: Module, runtime: Runtime, instruction: Instruction) ->
 
 
 def build_ways_on(module: Module, runtime: Runtime, isa: Isa) -> None:
-    """Where blocks and regions end: `near_region` goes to an address on this page, the others to any."""
-    for symbol in ("near_region", "far_region", "far"):
+    """Where blocks and regions end: `near` goes to an address on this page, `far` to any; a region is counted first."""
+    for symbol in ("near_region", "far_region", "resume_region", "abort_region", "far"):
         text = FunctionText(handler_header(symbol))
         target = HandlerTarget(module, text, runtime, isa.unit, 0)
-        if symbol != "far":
+        way, _, region = symbol.partition("_")
+        if region:
             target.count_region()
-        if symbol == "near_region":
+        if way == "near":
             target.arrive("%page", "%pc", "%remaining")
-        else:
+        elif way == "far":
             target.look_up("%pc", "%remaining")
+        else:
+            jump(text, module.handler(way))
         module.add(symbol, text)
 
 

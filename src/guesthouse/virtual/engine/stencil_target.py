@@ -53,7 +53,7 @@ class StencilTarget(MachineTarget):
     # --- holes --------------------------------------------------------------------------------------------------------
 
     def hole(self, name: str, low: int, high: int) -> str:
-        """i64 that is known when the stencil is copied, within these bounds (see `stencils.parse_hole`)."""
+        """i64 that is known when the stencil is copied, within these bounds (see `stencil_builder`)."""
         return f"ptrtoint (ptr {self.module.hole(name, low, high)} to i64)"
 
     def operand_values(self) -> list[Value]:
@@ -99,8 +99,7 @@ class StencilTarget(MachineTarget):
     def _result_of(self, hole: str) -> str:
         """A local for what the register holds in the end: on a path that does not write it, what it held."""
         result = self.text.local("i64")
-        place = f"ptrtoint (ptr {self.module.hole(hole, 0, 1 << 16)} to i64)"
-        self.text.prologue(f"{result}.place = getelementptr i8, ptr %s, i64 {place}")
+        self.text.prologue(f"{result}.place = getelementptr i8, ptr %s, i64 {self.hole(hole, 0, 1 << 16)}")
         self.text.prologue(f"{result}.before = load i64, ptr {result}.place{alias('state')}")
         self.text.prologue(f"store i64 {result}.before, ptr {result}")
         return result

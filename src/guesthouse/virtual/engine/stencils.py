@@ -53,6 +53,13 @@ class Stencils(msgspec.Struct, frozen=True, array_like=True):
     instructions: tuple[tuple[Stencil, ...], ...]
 
 
+def table_bytes(stencils: Stencils) -> int:
+    """Bytes of the table."""
+    known = [*stencils.parts, *(stencil for group in stencils.instructions for stencil in group)]
+    patches = sum(len(stencil.patches) + len(stencil.places) for stencil in known)
+    return len(known) * stitching.STENCIL + len(stencils.instructions) * INDEX.size + patches * stitching.PATCH
+
+
 class Table:
     """The table that `stitching` reads, for host address `where`; the image lies at `image`.
 

@@ -6,7 +6,7 @@ import ctypes
 
 from guesthouse.host.memory import Mapping
 from guesthouse.virtual.engine.objects import Arena
-from guesthouse.virtual.engine.stencils import Stencils, Table
+from guesthouse.virtual.engine.stencils import Stencils, Table, table_bytes
 from guesthouse.virtual.engine.stitching import LEAVING, MOST_LEAVING
 from guesthouse.virtual.spec.state import ProcessorState
 
@@ -38,8 +38,7 @@ class Stitcher:
     def _take(self, arena: Arena, stencils: Stencils) -> None:
         state = self._state
         image = arena.put(stencils.image)
-        empty = len(Table(stencils, image, arena.symbols, 0).data)
-        self._tables = Mapping(empty + MOST_LEAVING * LEAVING, "stencils")
+        self._tables = Mapping(table_bytes(stencils) + MOST_LEAVING * LEAVING, "stencils")
         where = self._tables.address
         table = Table(stencils, image, arena.symbols, where)
         ctypes.memmove(where, table.data, len(table.data))

@@ -6,15 +6,7 @@ lie its ways out: one for each jump out of the block, and for each place where a
 It is installed like a region: the first instruction's slot holds the block.
 """
 
-from guesthouse.virtual.memory.code_page import (
-    COUNTER,
-    SENTINELS,
-    SLOT,
-    WORDS,
-    page_words,
-    slots_bytes,
-    translated_map,
-)
+from guesthouse.virtual.memory.code_page import counter_at, slot_at, translated_map
 from guesthouse.virtual.memory.shadow import read_host, write_host
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.exits import Exit
@@ -52,7 +44,7 @@ LEAVING = 48
 LONGEST_BLOCK = 128  # instructions; below `control.LONGEST_PATH`
 MOST_BLOCKS = 16  # that are stitched at once, where one goes on into the next
 MOST_LEAVING = 4 * LONGEST_BLOCK
-LARGEST_BLOCK = 1 << 16  # bytes of code, more than a block can have
+LARGEST_BLOCK = 1 << 17  # bytes of code, more than a block can have
 
 FIELDS = (
     Field("stitch_next", saved=False, doc="where the next block is copied to (executable address)"),
@@ -93,11 +85,6 @@ def find_stencil(s: State, handler: u64) -> u64:
     if u64(low) < end and host_load(u64(low), 8) == handler:
         return host_load(u64(low + 8), 8)
     return 0
-
-
-def slot_at(page: u64, offset: u64) -> u64:
-    """Host address of the slot of a page offset."""
-    return u64(page + (offset >> UNIT_SHIFT) * SLOT)
 
 
 def operand_at(slot: u64, what: u64) -> u64:
@@ -149,9 +136,9 @@ def patched(s: State, patch: u64, what: u64, slot: u64, offset: u64, done: u64, 
         case 6:
             return u64(target - s.stitch_entry)
         case 7:
-            return u64((target >> UNIT_SHIFT) * SLOT)
+            return slot_at(0, target)
         case 8:
-            return u64(slots_bytes() + SENTINELS * SLOT + WORDS + (target >> UNIT_SHIFT) * COUNTER)
+            return counter_at(0, target)
         case 9:
             return host_load(slot, 8)
         case _:
@@ -272,8 +259,11 @@ def stitch(s: State, page: u64, entry: u64) -> u64:
         stencil = find_stencil(s, host_load(slot, 8)) if at < 4096 else 0
         if stencil == 0 or host_load(stencil + ENDING, 8) == NONE:
             break
+        chosen = fitting(s, stencil, slot)
+        if u64(s.leaving_count + host_load(chosen + PATCH_COUNT, 8)) > MOST_LEAVING:
+            break  # the list may not hold all places where this one leaves
         target = jump_target(stencil, slot, at)
-        copy_stencil(s, fitting(s, stencil, slot), slot, at, before, target)
+        copy_stencil(s, chosen, slot, at, before, target)
         hold(page, at, stencil)
         done = u64(before + 1)
         ending = host_load(stencil + ENDING, 8)
@@ -324,11 +314,6 @@ def arrived_at(s: State, address: u64, page: u64, slot: u64) -> u64:
     count = u64(host_load(place, 2) + 1)
     host_store(place, 2, count)
     return heated(s, address, page) if count & s.heat_mask == 0 else slot
-
-
-def counter_at(page: u64, offset: u64) -> u64:
-    """Host address of the counter of jumps to a page offset."""
-    return u64(page_words(page) + WORDS + (offset >> UNIT_SHIFT) * COUNTER)
 
 
 def warm(s: State, page: u64, offset: u64) -> None:

@@ -5,11 +5,11 @@ from guesthouse.virtual.memory.code_page import (
     HOST_PAGE,
     NEXT_FREE,
     SETTLED_IN,
-    SLOT,
     clear_code_page,
     code_page_bytes,
     page_words,
     scratch_of,
+    slot_at,
 )
 from guesthouse.virtual.memory.crew import close_gate, unsettle
 from guesthouse.virtual.memory.frames import CODE
@@ -91,7 +91,7 @@ def find_code(s: State) -> u64:
     entry = u64(s.fetch_banks + context * FETCH_BANK + ((address >> 12) & (FETCH_ENTRIES - 1)) * FETCH_ENTRY)
     if host_load(entry, 8) == address & ~0xFFF:
         s.code_page = host_load(entry + 8, 8)
-        return u64(s.code_page + ((address & 0xFFF) >> UNIT_SHIFT) * SLOT)
+        return slot_at(s.code_page, address & 0xFFF)
     s.fetch_misses = u64(s.fetch_misses + 1)
     page = translate(s, address, 1 << UNIT_SHIFT, FETCH, context)
     frame = frame_of(s, page & ~0xFFF)
@@ -108,7 +108,7 @@ def find_code(s: State) -> u64:
     s.banks_used |= 1 << (context & 63)
     host_store(entry, 8, address & ~0xFFF)
     host_store(entry + 8, 8, code)
-    return u64(code + ((address & 0xFFF) >> UNIT_SHIFT) * SLOT)
+    return slot_at(code, address & 0xFFF)
 
 
 @function
@@ -175,7 +175,7 @@ def decode_at(s: State, address: u64, page: u64) -> u64:
         for i in range(1, length(word) >> UNIT_SHIFT):
             fetch_place(s, u64(address + (i << UNIT_SHIFT)))
     lasting = page != s.lonely_page and length(word) <= 4096 - offset
-    slot = u64(page + (offset >> UNIT_SHIFT) * SLOT) if lasting else scratch_of(page)
+    slot = slot_at(page, offset) if lasting else scratch_of(page)
     if s.breakpoint_count != 0 and has_breakpoint(s, offset, 0xFFF):
         # The page may be mapped at other addresses too, so the handler looks at the whole address each time.
         if lasting:

@@ -45,9 +45,19 @@ def page_words(page: u64) -> u64:
     return u64(page + slots_bytes() + SENTINELS * SLOT)
 
 
+def slot_at(page: u64, offset: u64) -> u64:
+    """Host address of the slot of a page offset."""
+    return u64(page + (offset >> UNIT_SHIFT) * SLOT)
+
+
+def counter_at(page: u64, offset: u64) -> u64:
+    """Host address of the counter of jumps to a page offset."""
+    return u64(page_words(page) + WORDS + (offset >> UNIT_SHIFT) * COUNTER)
+
+
 def translated_map(page: u64) -> u64:
     """Host address of the bytes that say which slots translations hold."""
-    return u64(page_words(page) + WORDS + (4096 >> UNIT_SHIFT) * COUNTER)
+    return counter_at(page, 4096)
 
 
 def code_page_bytes() -> u64:
