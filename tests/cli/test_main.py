@@ -99,8 +99,8 @@ def test_output_into_a_closed_pipe_is_quiet() -> None:
     assert (result.returncode, result.stderr) == (141, b"")
 
 
-def test_doctor_tells_what_is_active() -> None:
-    result = call("doctor")
+def test_doctor_tells_what_is_active(tmp_path: Path) -> None:
+    result = call("doctor", env={**ENVIRONMENT, "XDG_RUNTIME_DIR": str(tmp_path)})
     text = result.stdout.decode()
     assert result.returncode == 0
     for fact in (
