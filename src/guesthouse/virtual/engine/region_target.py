@@ -20,6 +20,8 @@ from guesthouse.virtual.spec.layout import RegisterFile
 
 Register = tuple[str, int]
 
+ARRIVAL = -1  # stands for the block that finds its way by an address, behind all others
+
 
 @dataclass
 class Leaving:
@@ -53,7 +55,10 @@ class RegionTarget(MachineTarget):
         self.numbers = {offset: number for number, offset in enumerate(blocks)}
         self.locals: dict[Register, str] = {}
         self.leavings: list[Leaving] = []
-        self.flowing = [Flowing() for _ in blocks]
+        self.flowing = [Flowing() for _ in [*blocks, ARRIVAL]]
+        self.counter = text.local("i64")  # instructions left between blocks
+        self.entries: list[int] = []  # page offsets, where there are several
+        self._arriving: str | None = None  # the place of an address that is known only at run time
         self.block = 0
         self.offset = 0  # of the present instruction
         self.before = "0"  # i64: instructions left when the block began
@@ -63,6 +68,7 @@ class RegionTarget(MachineTarget):
         self._slow_store: tuple[int, int] | None = None  # its end among the cold blocks; where the text was then
         self.files_called: set[str] = set()
         self.assumed: set[str] = set()  # fields taken to be as usual
+        self.kept_places: set[int] = set()  # page offsets whose addresses were written to registers
         bank = self.field_pointer("data_bank")
         self._bank = text.value(f"load ptr, ptr {bank}{alias('state')}")
 
@@ -129,6 +135,8 @@ class RegionTarget(MachineTarget):
         if index.constant is None or index.constant == file.zero:
             super().write_register(file, index, value)
             return
+        if value.pc_offset is not None:
+            self.kept_places.add(value.pc_offset)
         slot = self._local(file, index.constant)
         ir = self._fitted(value, file.bits)
         self.text.emit(f"store i64 {ir}, ptr {slot}")
@@ -205,6 +213,33 @@ class RegionTarget(MachineTarget):
         text.branch(self.stored, leaving, kept, likely=False)
         text.begin(kept, text.known)
 
+    # --- jumps to addresses known only at run time --------------------------------------------------------------------
+
+    def arrive(self, address: str) -> str:
+        """Label where control goes on at an address: at an entry of the region, or outside; `counter` is as it is."""
+        if self._arriving is None:
+            self._arriving = self.text.local("i64")
+        self.text.emit(f"store i64 {address}, ptr {self._arriving}")
+        self.flowing[self.block].successors.add(len(self.numbers))
+        return "arrival"
+
+    def write_arrival(self) -> None:
+        """Write the block behind that label, where anything goes there."""
+        if self._arriving is None:
+            return
+        self.block = len(self.numbers)
+        self.text.begin("arrival")
+        address = Value(self.text.value(f"load i64, ptr {self._arriving}"), 0, U64)
+        self.before = self.text.value(f"load i64, ptr {self.counter}")
+        self.flowing[ARRIVAL].successors |= {self.numbers[entry] for entry in self.entries}
+        self.choose(address.ir, {entry: f"b{entry}" for entry in self.entries}, self.leave("far_region", address, 0))
+
+    def choose(self, address: str, labels: dict[int, str], other: str) -> None:
+        """End the block: to the label of the page offset where an address lies, if it has one."""
+        offset = self.text.value(f"sub i64 {address}, {self.base}")
+        cases = " ".join(f"i64 {place}, label %{label}" for place, label in labels.items())
+        self.text.end(f"switch i64 {offset}, label %{other} [ {cases} ]")
+
     # --- ways out -----------------------------------------------------------------------------------------------------
 
     def write_exits(self) -> None:
@@ -214,11 +249,11 @@ class RegionTarget(MachineTarget):
         for leaving in self.leavings:
             exits.setdefault((leaving.way, changed[leaving.block] | leaving.written), []).append(leaving)
         for (way, registers), places in exits.items():
-            pc, left = self._arriving(places)
+            pc, left = self._begin_leaving(places)
             self._write_back(registers)
             jump(self.text, self.module.handler(way), pc=pc, left=left)
 
-    def _arriving(self, places: list[Leaving]) -> tuple[str, str]:
+    def _begin_leaving(self, places: list[Leaving]) -> tuple[str, str]:
         """Begin to leave; gives pc and instructions left, whichever place is left from."""
         text, values = self.text, []
         join = text.fresh("out")

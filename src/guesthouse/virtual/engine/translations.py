@@ -102,7 +102,7 @@ class Translations:
         known = self._known.get(wanted.name)
         if known is None and (known := self.source.known_region(wanted.name)) is not None:
             self.counts.from_cache += 1
-            self._known[wanted.name] = known
+            self._remember(wanted, known)
         if known is not None:
             self._install(wanted, known)
             return
@@ -123,6 +123,12 @@ class Translations:
             self._take(self._answer())
         else:
             self._listen()
+
+    def _remember(self, wanted: Wanted, region: dict[str, Any]) -> None:
+        """Know a region by each of its entries."""
+        self._known[wanted.name] = region
+        for entry in region["entries"]:
+            self._known.setdefault(self.source.region_name(wanted.page, entry), region)
 
     def _counter(self, code_page: int, offset: int) -> int:
         return code_page + self._words + layout.WORDS + offset // self.engine.isa.unit * layout.COUNTER
@@ -203,7 +209,7 @@ class Translations:
             return
         self.counts.translated += 1
         self.counts.instructions += answer["count"]
-        self._known[wanted.name] = answer
+        self._remember(wanted, answer)
         self._install(wanted, answer)
 
     def _install(self, wanted: Wanted, region: dict[str, Any]) -> None:
@@ -231,18 +237,32 @@ class Translations:
                 self._start_over()
                 return
         unit = self.engine.isa.unit
-        slot = page + wanted.entry // unit * layout.SLOT
-        if _read(slot) == region["address"]:
+        slots = {entry: page + entry // unit * layout.SLOT for entry in region["entries"]}
+        if _read(slots[wanted.entry]) == region["address"]:
             return  # its counter came round
-        # The region hands back to the interpreter through this slot's operands, so it must be decoded.
-        word = int.from_bytes(wanted.page[wanted.entry : wanted.entry + self.engine.isa.longest], "little")
-        if self.engine.decode(slot, word) == 0:
-            return
+        placed = self._placed.setdefault(page, {})
+        free = {entry: slot for entry, slot in slots.items() if entry == wanted.entry or not self._holds(placed, slot)}
+        for entry, slot in free.items():
+            # The region hands back to the interpreter through this slot's operands, so it must be decoded.
+            word = int.from_bytes(wanted.page[entry : entry + self.engine.isa.longest], "little")
+            if engine.decode(slot, word) == 0:
+                return
         for start, end in region["extents"]:
             ctypes.memset(page + self._map + start // unit, 1, (end - start + unit - 1) // unit)
-        ctypes.c_uint64.from_address(slot).value = region["address"]
-        self._placed.setdefault(page, {})[slot] = region
+        for slot in free.values():
+            ctypes.c_uint64.from_address(slot).value = region["address"]
+            placed[slot] = region
         self.counts.installed += 1
+
+    def _holds(self, placed: dict[int, dict[str, Any]], slot: int) -> bool:
+        """Whether a region is entered through a slot; forgets it where it was undone."""
+        region = placed.get(slot)
+        if region is None:
+            return False
+        if _read(slot) != region.get("address"):
+            del placed[slot]
+            return False
+        return True
 
     def _start_over(self) -> None:
         """The arena is full: drop every translation; what is hot comes back."""
