@@ -25,6 +25,8 @@ PAGE = 4096
 OFTEN = 12  # reports that a place is hot until a region is worth what it costs to make
 LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for the compile service to read
 
+NO_REGION: dict[str, Any] = {"count": 0}
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -241,28 +243,27 @@ class Translations:
         if _read(slots[wanted.entry]) == region["address"]:
             return  # its counter came round
         placed = self._placed.setdefault(page, {})
-        free = {entry: slot for entry, slot in slots.items() if entry == wanted.entry or not self._holds(placed, slot)}
-        for entry, slot in free.items():
+        taken = {
+            entry: slot
+            for entry, slot in slots.items()
+            if entry == wanted.entry or self._placed_at(placed, slot)["count"] < region["count"]
+        }
+        for entry, slot in taken.items():
             # The region hands back to the interpreter through this slot's operands, so it must be decoded.
             word = int.from_bytes(wanted.page[entry : entry + self.engine.isa.longest], "little")
             if engine.decode(slot, word) == 0:
                 return
         for start, end in region["extents"]:
             ctypes.memset(page + self._map + start // unit, 1, (end - start + unit - 1) // unit)
-        for slot in free.values():
+        for slot in taken.values():
             ctypes.c_uint64.from_address(slot).value = region["address"]
             placed[slot] = region
         self.counts.installed += 1
 
-    def _holds(self, placed: dict[int, dict[str, Any]], slot: int) -> bool:
-        """Whether a region is entered through a slot; forgets it where it was undone."""
-        region = placed.get(slot)
-        if region is None:
-            return False
-        if _read(slot) != region.get("address"):
-            del placed[slot]
-            return False
-        return True
+    def _placed_at(self, placed: dict[int, dict[str, Any]], slot: int) -> dict[str, Any]:
+        """The region that is entered through a slot; what is longer stays within itself for longer."""
+        region = placed.get(slot, NO_REGION)
+        return region if _read(slot) == region.get("address") else NO_REGION
 
     def _start_over(self) -> None:
         """The arena is full: drop every translation; what is hot comes back."""
