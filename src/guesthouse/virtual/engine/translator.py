@@ -17,9 +17,10 @@ from guesthouse.virtual.engine.lowering import Lowering
 from guesthouse.virtual.engine.module import Module
 from guesthouse.virtual.engine.reading import Path
 from guesthouse.virtual.engine.region import ELSEWHERE, PAGE, Block, Flow, RegionFormer, Step
-from guesthouse.virtual.engine.region_target import RegionTarget
+from guesthouse.virtual.engine.region_target import Entry, RegionTarget
 from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.values import Refused, Value, constant
+from guesthouse.virtual.memory.code_page import SLOT
 from guesthouse.virtual.spec.description import Isa
 
 MOST_WAYS = 1 << 14  # jumps remembered
@@ -111,6 +112,7 @@ class Translator(Flow):
         for block in blocks:
             self._block(target, lowering, block)
         target.write_arrival()
+        target.write_groups()
         text.begin("usual")
         target.go_on_if_usual(begin, short)
         target.write_exits()
@@ -128,22 +130,23 @@ class Translator(Flow):
         begun, short = text.fresh("begun"), text.fresh("short")
         text.emit(f"store i64 %remaining, ptr {target.counter}")
         self._go_on_if_enough(target, "%remaining", "usual", short)
+        target.entries = {block.offset: self._entry(block) for block in entries}
         with text.cold(short):
-            labels = {block.offset: text.fresh("first") for block in entries}
+            labels = {offset: text.fresh("first") for offset in target.entries}
             target.choose("%pc", labels, labels[entries[0].offset])
-            for block in entries:
-                text.begin(labels[block.offset])
-                jump(text, target.module.handler(handler_symbol(block.steps[0].instruction)))
+            for offset, entry in target.entries.items():
+                text.begin(labels[offset])
+                jump(text, target.module.handler(entry.handler))
         text.begin(begun)
-        # What is left is taken off again where control leaves.
-        so_far = target.read_field("translated_steps").ir
-        target.store_field("translated_steps", text.value(f"add i64 {so_far}, %remaining"))
+        target.count(f"add i64 {target.read_field('translated_steps').ir}, %remaining")
         if len(entries) == 1:
             text.end(f"br label %{_label(entries[0])}")
         else:
-            target.entries = [block.offset for block in entries]
             text.end(f"br label %{target.arrive('%pc')}")
         return begun, short
+
+    def _entry(self, block: Block) -> Entry:
+        return Entry(handler_symbol(block.steps[0].instruction), block.offset // self.isa.unit * SLOT)
 
     def _go_on_if_enough(self, target: RegionTarget, left: str, enough: str, short: str) -> None:
         more = target.text.value(f"icmp sgt i64 {left}, {target.read_field('slack').ir}")
@@ -168,8 +171,7 @@ class Translator(Flow):
             if path.synchronizes:
                 text.end(f"br label %{target.leave('resume_region', path.next_pc, done + 1)}")
                 return
-            if target.stored is not None:
-                target.leave_if_undone(path.next_pc)
+            target.leave_if_undone(path.next_pc)
         assert path.next_pc is not None
         done = len(block.steps)
         text.emit(f"store i64 {target.left(done)}, ptr {counter}")
@@ -189,7 +191,7 @@ class Translator(Flow):
         """Label of an address: a block of the region, or a way out."""
         offset = where.pc_offset
         if offset is None:
-            return target.arrive(where.ir) if target.entries else target.leave("far_region", where, done)
+            return target.arrive(where.ir) if len(target.entries) > 1 else target.leave("far_region", where, done)
         if offset in target.numbers:
             target.flowing[target.block].successors.add(target.numbers[offset])
             return f"b{offset}"
