@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from guesthouse.virtual.engine.native import NativeEngine
 
 PAGE = 4096
+HEAT_MASK = 255  # a place that was jumped to so many times (and one) is warm: it is stitched
+HOT = 160 * (HEAT_MASK + 1)  # jumps to a place after which the translator hears of it (again with each 65536 more)
 OFTEN = 12  # reports that a place is hot until a region is worth what it costs to make
 LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for the compile service to read
 
@@ -136,12 +138,16 @@ class Translations:
         return code_page + self._words + layout.WORDS + offset // self.engine.isa.unit * layout.COUNTER
 
     def _jumps_to(self, code_page: int) -> list[int]:
-        """How often each place of a page was jumped to, -1 where no instruction has run."""
+        """How often each place of a page was jumped to, -1 where no instruction has run.
+
+        Where the engine translates sooner than it usually does, a jump counts for more.
+        """
         slots = PAGE // self.engine.isa.unit
         handlers = (ctypes.c_uint64 * (2 * slots)).from_address(code_page)[::2]
         counts = (ctypes.c_uint16 * slots).from_address(self._counter(code_page, 0))
         undecoded = self.engine.arena.symbols[f"handler.{int(Handler.DECODE)}"]
-        return [-1 if handler == undecoded else count for handler, count in zip(handlers, counts, strict=True)]
+        weight = HOT // self.engine.state.hot
+        return [-1 if handler == undecoded else weight * n for handler, n in zip(handlers, counts, strict=True)]
 
     def _listen(self) -> None:
         """Have a thread wait for the answer; it does nothing else."""
