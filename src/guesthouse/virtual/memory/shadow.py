@@ -369,18 +369,21 @@ def forget_context(s: State, context: u64) -> None:
 @function
 def forget_translation(s: State, address: u64, pages: u64) -> None:
     """Drop the entries of some pages in every bank, and the fetch side."""
+    first = address & ~0xFFF
     for bank in range(s.bank_count):
         if (s.banks_used >> (bank & 63)) & 1 != 0:
             for i in range(pages):
-                page = u64(address + 4096 * i)
-                slot = slot_of(s, bank, page)
+                slot = slot_of(s, bank, u64(first + 4096 * i))
                 host_store(slot + READ_TAG, 8, NO_TAG)
                 host_store(slot + WRITE_TAG, 8, NO_TAG)
-                entry = ((page >> 12) & (FETCH_ENTRIES - 1)) * FETCH_ENTRY
-                host_store(u64(s.fetch_banks + bank * FETCH_BANK + entry), 8, NO_TAG)
+            for i in range(pages if pages < FETCH_ENTRIES else FETCH_ENTRIES):
+                number = (u64(first + 4096 * i) >> 12) & (FETCH_ENTRIES - 1)
+                entry = u64(s.fetch_banks + bank * FETCH_BANK + number * FETCH_ENTRY)
+                if u64(host_load(entry, 8) - first) >> 12 < pages:
+                    host_store(entry, 8, NO_TAG)
 
 
-FETCH_ENTRIES = 256
+FETCH_ENTRIES = 4096
 FETCH_ENTRY = 16  # tag, code page
 FETCH_BANK = FETCH_ENTRIES * FETCH_ENTRY
 
