@@ -246,12 +246,3 @@ def test_reset_starts_with_one_processor() -> None:
 def test_too_many_or_few_are_refused(cpus: int) -> None:
     with pytest.raises(UserError, match="1 to 32 CPUs"):
         machine(COUNTING, cpus)
-
-
-def test_debuggers_and_samplers_want_one_processor() -> None:
-    tested, _ = machine(COUNTING)
-    with tested:
-        with pytest.raises(UserError, match="one CPU"):
-            tested.debugger()
-        with pytest.raises(UserError, match="one CPU"):
-            tested.sampler()

@@ -166,7 +166,7 @@ class Machine:
 
     def stop(self) -> None:
         """Have `run` come back with STOPPED at the next instruction; from any thread or callback."""
-        self._runner.ask_to_stop()
+        self._runner.stop_here()
 
     def post(self, call: Callable[[], object]) -> None:
         """Have `call` done by the thread that runs the machine, soon; from any thread. Devices are touched only so."""
@@ -279,8 +279,6 @@ class Machine:
 
     def debugger(self, *, wait: bool = False) -> Debugger:
         """What serves debuggers from now on, wherever they come from; see `gdb` for one that listens."""
-        if self.cpus > 1:
-            raise UserError("A debugger can only look at a machine with one CPU yet; leave the number of CPUs out.")
         if self._debugger is None:
             self._debugger = import_module(GDB + ".debugger").Debugger(self, self._runner, wait=wait)
             self._runner.interactive = True

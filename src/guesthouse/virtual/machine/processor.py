@@ -46,6 +46,10 @@ class Processor:
         """The guest starts again."""
         self._passing, self._reported = 0, ()
 
+    def report_again(self) -> None:
+        """What it has just come to is to be reported once more: somebody else's report came first."""
+        self._passing, self._reported = 0, ()
+
     def go(self, goal: int, looked_at: bool) -> tuple[bool, Stop | None]:
         """Run until it has done `goal` steps, or until what must be looked at before; tells whether it came so far.
 
@@ -70,6 +74,9 @@ class Processor:
                     return False, None
             elif reason is Exit.BUDGET:
                 continue
+            elif reason is Exit.ATTENTION:
+                state.request = 0  # whoever asked is served next anyway
+                return False, None
             else:
                 answer = self._answers.get(reason)
                 return False, answer() if answer else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from guesthouse.virtual.machine.console import Wanted
 from guesthouse.virtual.machine.core import Core
@@ -86,12 +86,51 @@ class Runner:
         self.core.inbox.post(self._note_stop)
 
     def _note_stop(self) -> None:
-        self.stopping = True
+        if self._team.inside:
+            self._team.end(Stop(Reason.STOPPED, cpu=self.core.current.number))
+        else:
+            self.stopping = True
+
+    def stop_here(self) -> None:
+        """As `ask_to_stop`; a processor whose callback this is does nothing more."""
+        if self._team.inside:
+            self._note_stop()
+        else:
+            self.ask_to_stop()
 
     def pause(self) -> None:
-        """Have the run end at the next instruction for the debugger; from the machine's thread."""
-        self._pausing = True
-        self.core.state.request = 1
+        """Have the run end at the next instruction for the debugger; from a thread that has the machine for itself."""
+        if self._team.inside:
+            self._team.end(Stop(Reason.DEBUGGER, cpu=self.core.current.number))
+        else:
+            self._pausing = True
+            self.core.state.request = 1
+
+    def hold(self, numbers: Collection[int]) -> None:
+        """Have these processors stand still from the next run on, all others run."""
+        for cpu in self.core.cpus:
+            cpu.held = cpu.number in numbers
+
+    def lend(self, numbers: Collection[int], steps: int) -> Stop | None:
+        """Have each of these processors, that do not wait, do up to so many steps; until there is a reason to stop."""
+        core, current = self.core, self.core.current
+        for processor in (self.processors[number] for number in numbers):
+            state = processor.cpu.state
+            goal, finished = int(state.instructions) + steps, False
+            while not finished and processor.cpu.ready(core.clock.now()) and core.switch.stop is None:
+                core.current = processor.cpu
+                core.clock.turn_to(state)
+                finished, stop = processor.go(goal, False)
+                if stop is None and self._pausing:
+                    stop = Stop(Reason.DEBUGGER, cpu=processor.cpu.number)
+                if stop is not None:
+                    self._pausing = False
+                    return stop
+                if core.switch.restarting:
+                    return None
+        core.current = current
+        core.clock.turn_to(current.state)
+        return None
 
     def ask_for_sample(self) -> None:
         """Have the run end with SAMPLE at the next look at what was posted; from any thread."""
@@ -116,6 +155,8 @@ class Runner:
                 stop = self._turn(limit, deadline)
             if stop.reason in ENDS:
                 self.ended = stop
+            if stop.reason is Reason.DEBUGGER:
+                self._pausing = False
         finally:
             self.core.console.flush()
         return stop
@@ -302,6 +343,6 @@ class Runner:
     def _wake(self) -> None:
         """Have a processor run: who has a reason to, else the one that ran last."""
         now, current = self.core.clock.now(), self.core.current
-        if not any(cpu.ready(now) for cpu in self.core.cpus) and current.started:
+        if not any(cpu.ready(now) for cpu in self.core.cpus) and current.started and not current.held:
             current.waiting = False
             current.state.attention = 1

@@ -64,6 +64,17 @@ class Team:
             raise failure
 
     @property
+    def inside(self) -> bool:
+        """Whether the caller is one of the threads; it then has the machine for itself."""
+        return threading.current_thread() in self._threads
+
+    def end(self, stop: Stop) -> None:
+        """Have the run end, at once for the thread that calls; where another one was first, this is left out."""
+        if self.stop is None:
+            self.stop = stop
+        self._core.inbox.ring()
+
+    @property
     def dormant(self) -> bool:
         """Whether every processor sleeps and no timer will wake it."""
         return all(processor.cpu.dormant for processor in self._processors)
@@ -85,7 +96,7 @@ class Team:
                     self._go(processor)
                 else:
                     self._sleep(processor)
-            if not self._over():
+            if self._core.switch.stop is None and not self._core.switch.restarting and self.failure is None:
                 with self._lock:
                     processor.finish_access()
         except BaseException as error:
@@ -107,8 +118,10 @@ class Team:
         with self._lock:
             core.current = cpu
             stop = processor.answer(reason)
-            if stop is not None and self.stop is None:
-                self.stop = stop
+            if stop is not None and self.stop is not None:
+                processor.report_again()
+            elif stop is not None:
+                self.end(stop)
             unsent = core.console.unsent
         if unsent:
             core.inbox.ring()
