@@ -149,7 +149,7 @@ def test_gdb_itself_on_several_processors(tmp_path: Path) -> None:
         *("Thread 3 (CPU 2, supervisor mode, off)", "Thread 1 hit Breakpoint 1", "$4 = 1", f"$5 = {others[0]:#x}"),
         *(
             "Thread 2 hit Breakpoint 1",
-            "0x29",
+            "0x2a",
             "* 2    Thread 2 (CPU 1, supervisor mode, running)",
             "CPU 2, running: pc",
         ),
