@@ -129,7 +129,12 @@ def test_every_processor_runs(engine: str, cpus: int) -> None:
         assert all(counts), counts
         assert [tested.cpu(n).registers["s2"] for n in range(1, cpus)] == list(range(1, cpus))
         found = tested.statistics()
-        assert found["steps"] == sum(found["steps_by_cpu"]) == sum(tested.cpu(n).instructions for n in range(cpus))
+        assert found["steps"] == sum(tested.cpu(n).instructions for n in range(cpus))
+        own = list(found["cpus"].values())
+        for name in ("steps", "traps", "misses"):
+            assert found[name] == sum(one[name] for one in own)
+        assert all(one["steps"] and one["seconds"] >= 0 for one in own)
+        assert found["exits"]["HYPERCALL"] == own[0]["exits"]["HYPERCALL"]
 
 
 def test_a_run_ends_at_its_time_and_goes_on() -> None:

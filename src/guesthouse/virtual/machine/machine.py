@@ -174,8 +174,6 @@ class Machine:
 
     def sampler(self, rate: float = RATE, every: int | None = None) -> Sampler:
         """What runs the guest and takes samples of where its time goes; see `Sampler`."""
-        if self.cpus > 1:
-            raise UserError("Only a machine with one CPU can be sampled yet; leave the number of CPUs out.")
         return Sampler(self._core, self._runner, rate, every)
 
     def reset(self) -> None:
@@ -212,7 +210,7 @@ class Machine:
     @property
     def thread_seconds(self) -> float:
         """CPU time, in seconds, that processors have taken in threads of their own (several processors only)."""
-        return self._runner.thread_seconds
+        return sum(self._runner.thread_seconds)
 
     # --- processors ---------------------------------------------------------------------------------------------------
 

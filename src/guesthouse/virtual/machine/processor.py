@@ -29,6 +29,8 @@ class Processor:
         self.exits: Counter[Exit] = Counter()
         self.run: Callable[[int], Exit] = cpu.engine.run
         """Runs native code."""
+        self.rest: Callable[[float | None, Callable[[], None] | None], None] = cpu.sleep
+        """Sleeps; with `run` what a sampler puts itself in the place of."""
         self._ask_to_stop = ask_to_stop
         self._passing = 0
         self._passed: tuple[int, ...] = ()  # what the passing is about

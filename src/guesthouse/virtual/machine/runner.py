@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Sequence
 
 from guesthouse.virtual.machine.console import Wanted
 from guesthouse.virtual.machine.core import Core
@@ -37,11 +37,10 @@ class Runner:
         self.interactive = False
         self.ended: Stop | None = None
         self.rest = core.inbox.wait
-        """Sleeps; with `enter` what a sampler puts itself in the place of."""
+        """Sleeps; what a sampler puts itself in the place of."""
         self.restarts = 0
         self.stopping = False
         """A stop has been asked for that no run has answered yet."""
-        self._sampling = False
         self._pausing = False
         self._stretch = SHORTEST if len(core.cpus) == 1 else QUANTUM
         self._until: Wanted | None = None
@@ -54,22 +53,13 @@ class Runner:
         self._parallel = False
 
     @property
-    def enter(self) -> Callable[[int], Exit]:
-        """Runs the first processor's native code."""
-        return self.processors[0].run
-
-    @enter.setter
-    def enter(self, run: Callable[[int], Exit]) -> None:
-        self.processors[0].run = run
-
-    @property
     def exits(self) -> Counter[Exit]:
         """Exits of all processors by reason."""
         return sum((processor.exits for processor in self.processors), Counter[Exit]())
 
     @property
-    def thread_seconds(self) -> float:
-        """CPU time that processors took in threads of their own."""
+    def thread_seconds(self) -> Sequence[float]:
+        """CPU time that each processor took in threads of its own."""
         return self._team.seconds
 
     @property
@@ -131,13 +121,6 @@ class Runner:
         core.current = current
         core.clock.turn_to(current.state)
         return None
-
-    def ask_for_sample(self) -> None:
-        """Have the run end with SAMPLE at the next look at what was posted; from any thread."""
-        self.core.inbox.post(self._note_sample)
-
-    def _note_sample(self) -> None:
-        self._sampling = True
 
     def run(self, budget: int | None, timeout: float | None, until: Wanted | None) -> Stop:
         """Run until something is a reason to stop; see `Machine.run`."""
@@ -253,9 +236,6 @@ class Runner:
         if self._pausing:
             self._pausing = False
             return Stop(Reason.DEBUGGER)
-        if self._sampling:
-            self._sampling = False
-            return Stop(Reason.SAMPLE)
         return None
 
     def reset(self) -> None:
@@ -276,6 +256,11 @@ class Runner:
             processor.restart()
         self.turns.restart()
         self.core.reset()
+
+    def choose(self) -> None:
+        """Have as the current processor the one whose turn the next step is, where they take turns."""
+        if len(self.processors) > 1:
+            self.turns.take()
 
     # --- one stretch --------------------------------------------------------------------------------------------------
 

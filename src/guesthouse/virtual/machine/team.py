@@ -37,8 +37,8 @@ class Team:
         self.stop: Stop | None = None
         """What a processor has come to that ends the run."""
         self.failure: BaseException | None = None
-        self.seconds = 0.0
-        """CPU time of all threads that have ended."""
+        self.seconds = [0.0] * len(processors)
+        """CPU time of each processor's threads that have ended."""
 
     def start(self) -> None:
         """Let the processors run."""
@@ -103,7 +103,7 @@ class Team:
             self.failure = error
         finally:
             with self._lock:
-                self.seconds += time.thread_time() - began
+                self.seconds[cpu.number] += time.thread_time() - began
             self._core.inbox.ring()
 
     def _go(self, processor: Processor) -> None:
@@ -131,6 +131,6 @@ class Team:
         due = cpu.due()
         ahead = due - self._core.clock.now()
         if due == MASK64:
-            cpu.sleep(None, self._core.inbox.ring)
+            processor.rest(None, self._core.inbox.ring)
         elif ahead > SPIN:
-            cpu.sleep((ahead - SPIN // 2) / 1e9)
+            processor.rest((ahead - SPIN // 2) / 1e9, None)
