@@ -1,4 +1,4 @@
-"""Guests under stress: `python -m tests.guests.stress_guest --cpus 4 --seconds 120 --engine auto locks rewriting building`.
+"""Guests under stress, for as long as is asked for: `python -m tests.guests.stress_guest --cpus 4 --seconds 120`.
 
 Each program runs in the image `tiny` on twice as many threads as the guest has CPUs, and checks itself.
 """
