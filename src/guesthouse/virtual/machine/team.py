@@ -41,11 +41,12 @@ class Team:
         """CPU time of each processor's threads that have ended."""
 
     def start(self) -> None:
-        """Let the processors run."""
+        """Let the processors run; who ended the last run begins last, so that all get on however often they stop."""
+        last = self.stop.cpu + 1 if self.stop is not None else 0
         self._halting, self.stop = False, None
         self._threads = [
             threading.Thread(target=self._run, args=(processor,), name=f"cpu{processor.cpu.number}", daemon=True)
-            for processor in self._processors
+            for processor in (*self._processors[last:], *self._processors[:last])
         ]
         for thread in self._threads:
             thread.start()
