@@ -8,6 +8,12 @@ COUNTERS = (18, 19, 21, 22)  # of loops, by depth
 CODE_POINTER = 13  # holds an address of writable code
 FREE = (1, 5, 6, 7, 16, 17, 20, 23, 24, 25, 26, 27)
 PLAIN = {"I": 24, "M": 6, "A": 3, "F": 3, "D": 3, "Zba": 2, "Zbb": 3, "Zbs": 2, "Zbc": 1, "Zicond": 2, "C": 10}
+ACCESSES = (  # apart from one another, loads, stores
+    (8, ("ld", "fld"), ("sd", "fsd")),
+    (4, ("lw", "lwu", "flw"), ("sw", "fsw")),
+    (2, ("lh", "lhu"), ("sh",)),
+    (1, ("lb", "lbu"), ("sb",)),
+)
 JUMPS = ("jalr", "c_jr", "c_jalr", "ecall", "ebreak", "c_ebreak", "jal", "c_j")
 FUNCTION = 0x200  # bytes; functions lie behind one another
 
@@ -56,7 +62,7 @@ class _Body:
         return made + encode("jal", offset=following - self.number * FUNCTION - len(made))
 
     def part(self, at: int, depth: int) -> bytes:
-        """A stretch, a loop, a branch around a part, a call, or a store into code."""
+        """A stretch, a loop, a branch around a part, a call, a store into code, or accesses near one another."""
         rng = self.rng
         kind = rng.randrange(10)
         if kind < 2 and depth < 3:
@@ -74,7 +80,25 @@ class _Body:
             return encode("jal", rd=28, offset=target - self.number * FUNCTION - at)
         if kind == 5 and rng.randrange(3) == 0:
             return self.modification()
+        if kind == 6:
+            return self.near_accesses()
         return self.stretch(rng.randrange(1, 12))
+
+    def near_accesses(self) -> bytes:
+        """Loads and stores by one pointer, as a function's frame or an object sees them; some miss, some straddle."""
+        rng = self.rng
+        pointer, centre = rng.choice((2, *POINTERS)), rng.choice((0, -16, 24, rng.randrange(-1500, 1500)))
+        made = b""
+        for _ in range(rng.randrange(2, 9)):
+            step, loads, stores = rng.choice(ACCESSES)
+            offset = centre + rng.randrange(-64, 64) // step * step
+            if rng.getrandbits(1):
+                made += encode(rng.choice(loads), rd=rng.choice(FREE), rs1=pointer, offset=offset)
+            else:
+                made += encode(rng.choice(stores), rs1=pointer, rs2=rng.choice((*FREE, *POINTERS)), offset=offset)
+            if rng.randrange(4) == 0:
+                made += self.plain()
+        return made
 
     def modification(self) -> bytes:
         """Copy an instruction from one place of the code to another, with FENCE.I behind it or without."""

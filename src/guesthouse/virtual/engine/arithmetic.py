@@ -144,7 +144,10 @@ class Arithmetic(Reading):
             every = (1 << a.high.bit_length()) - 1
             if b.constant & every == every:
                 return a
-        return Value(self.text.value(f"{name} i64 {a.ir}, {b.ir}"), low, high)
+        operation = f"{name} i64 {a.ir}, {b.ir}"
+        if b.constant is not None and name in ("add", "sub"):
+            return Value(self.text.sum(operation, a.ir, b.constant if name == "add" else -b.constant), low, high)
+        return Value(self.text.value(operation), low, high)
 
     def _compare_values(self, op: str, a: Value, b: Value, node: ast.AST) -> Value:
         self._exact(a, node)

@@ -34,6 +34,7 @@ from guesthouse.virtual.engine.compile_worker import (
     MadeRegion,
     RegionRequest,
 )
+from guesthouse.virtual.engine.region_store import get_region, put_region
 
 IDLE_VARIABLE = "GUESTHOUSE_COMPILE_IDLE"
 IDLE = 300.0
@@ -204,9 +205,9 @@ class CompileService:
             wanted = msgspec.convert(request, RegionRequest)
             name = region_name(self._digest, wanted.page, wanted.entry)
             job = Job(name, {"kind": "region", **msgspec.structs.asdict(wanted)}, wanted.heat)
-        known = self._cache.get(job.name)  # another client's
+        known = self._known(job)  # another client's
         if known is not None:
-            self._tell(number, {**self._restored(job, known), "name": job.name, "seconds": 0.0})
+            self._tell(number, {**known, "name": job.name, "seconds": 0.0})
         elif self.queue.add(number, job):
             self._dispatch()
         else:
@@ -243,20 +244,23 @@ class CompileService:
         self.queue.finish(job)
         if "error" not in answer:
             made = {name: value for name, value in answer.items() if name != "seconds"}
-            self._cache.put(job.name, made["object"] if job.request["kind"] in AHEAD else ENCODE(made))
-            self._regions += job.request["kind"] == "region"
+            if job.request["kind"] == "region":
+                put_region(self._cache, self._digest, job.request["page"], job.name, made)
+                self._regions += 1
+            else:
+                self._cache.put(job.name, made["object"])
         first = {"name": job.name, "seconds": 0.0, **answer}
         for number in job.askers:
             self._tell(number, first)
             first = {**first, "seconds": 0.0}  # its time is counted once
         self._dispatch()
 
-    @staticmethod
-    def _restored(job: Job, data: bytes) -> dict[str, Any]:
-        if job.request["kind"] in AHEAD:
-            return {"object": data}
-        restored: dict[str, Any] = DECODE(data)
-        return restored
+    def _known(self, job: Job) -> dict[str, Any] | None:
+        """What was made before for the same request."""
+        if job.request["kind"] == "region":
+            return get_region(self._cache, job.name)
+        data = self._cache.get(job.name)
+        return None if data is None else {"object": data}
 
 
 def main() -> None:

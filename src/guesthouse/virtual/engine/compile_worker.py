@@ -43,9 +43,10 @@ class Made(msgspec.Struct):
 
 
 class MadeRegion(Made):
-    """A region: page offsets of its code as pairs of begin and end, and how many instructions it has."""
+    """A region: its code as pairs of page offsets, begin and end; its entries; how many instructions."""
 
     extents: list[tuple[int, int]]
+    entries: list[int]
     count: int
 
 
@@ -102,10 +103,11 @@ class CompileWorker:
         try:
             ir, blocks = self.translator.translate(wanted.page, wanted.entry, wanted.jumps_to)
         except Refused as reason:
-            return {"object": b"", "reason": str(reason), "extents": [], "count": 0}
+            return {"object": b"", "reason": str(reason), "extents": [], "entries": [], "count": 0}
         return {
             "object": self.compiler.compile(ir, QUICK),
             "extents": [[block.offset, block.steps[-1].after] for block in blocks],
+            "entries": [block.offset for block in blocks if block.entry],
             "count": sum(len(block.steps) for block in blocks),
         }
 

@@ -12,7 +12,7 @@ PARAMETERS = "ptr %s, ptr %slot, i64 %pc, i64 %remaining, ptr %page"
 TAIL = f"musttail call {CONVENTION} void"
 
 # Slow paths that fast code calls: they keep the caller's registers, so that the fast way pays nothing for the call.
-KEEPING = frozenset({"slow_load", "slow_store", "atomic_place"})
+KEEPING = frozenset({"slow_load", "slow_store", "atomic_place", "places_near"})
 
 
 def handler_header(symbol: str) -> str:

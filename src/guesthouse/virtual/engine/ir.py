@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 # Operations that give the same wherever they stand: what one block has computed is not computed again.
 PURE = frozenset(
@@ -13,6 +14,7 @@ PURE = frozenset(
     | {"zext", "sext", "trunc", "inttoptr", "bitcast"}
 )
 SPARE = re.compile(r"%u\d+")
+EMPTY = re.compile(r"\w+:$|  br |  %u\d+ = add ")  # a line of alternatives that do nothing but compute an address
 
 
 def branch(condition: str, yes: str, no: str, likely: bool | None = None) -> str:
@@ -21,21 +23,32 @@ def branch(condition: str, yes: str, no: str, likely: bool | None = None) -> str
     return f"br i1 {condition}, label %{yes}, label %{no}{weight}"
 
 
+@dataclass
+class Hole:
+    """A place for lines that are written later: what control comes from, and goes on in."""
+
+    before: str
+    behind: str
+    lines: list[str] = field(default_factory=list)
+
+
 class FunctionText:
     """The body of one LLVM function; `block` is the label being filled, None after a terminator.
 
-    `known` has the names of operations whose results are at hand in the present block.
+    `known` has the names of operations whose results are at hand in the present block; `sums` what is known to be
+    another value plus a number: that value's name and the number.
     """
 
     def __init__(self, header: str) -> None:
         self.header = header
         self.block: str | None = "entry"
-        self._lines: list[str] = ["entry:"]
-        self._cold: list[str] = []
+        self._lines: list[str | Hole] = ["entry:"]
+        self._cold: list[str | Hole] = []
         self._prologue: list[str] = []
         self._spare: dict[str, str] = {}
         self._counter = 0
         self.known: dict[str, str] = {}
+        self.sums: dict[str, tuple[str, int]] = {}
 
     def fresh(self, stem: str = "v") -> str:
         """A name not used yet in this function."""
@@ -65,6 +78,13 @@ class FunctionText:
             self._lines.append(f"  {name} = {operation}")
         return name
 
+    def sum(self, operation: str, value: str, number: int) -> str:
+        """Like `value`, for an operation that adds a number to a value."""
+        name = self.value(operation)
+        root, distance = self.sums.get(value, (value, 0))
+        self.sums[name] = root, distance + number
+        return name
+
     def local(self, kind: str) -> str:
         """A stack slot, made in the entry block where LLVM turns it into registers."""
         name = "%" + self.fresh("slot")
@@ -91,6 +111,15 @@ class FunctionText:
         self.block = block
         return True
 
+    def straighten(self, mark: int, block: str | None, known: dict[str, str]) -> bool:
+        """Go on in the block that was written at a mark, if since then come only jumps and what nobody may want."""
+        written = self._lines[mark:]
+        if not all(isinstance(line, str) and EMPTY.match(line) for line in written):
+            return False
+        self._lines[mark:] = [line for line in written if isinstance(line, str) and line.startswith("  %u")]
+        self.block, self.known = block, known
+        return True
+
     def mark(self) -> int:
         """This place in the text, for `insert`."""
         return len(self._lines)
@@ -98,6 +127,24 @@ class FunctionText:
     def insert(self, place: int, lines: list[str]) -> None:
         """Add instructions at a marked place."""
         self._lines[place:place] = ["  " + line for line in lines]
+
+    def leave_hole(self) -> Hole:
+        """Go on in a new block behind a hole, to be filled by the time the text is wanted."""
+        assert self.block is not None
+        hole = Hole(self.block, self.fresh("filled"))
+        self._lines.append(hole)
+        self.block = hole.behind
+        return hole
+
+    @contextlib.contextmanager
+    def filling(self, hole: Hole) -> Iterator[None]:
+        """Write what belongs into a hole; of what is known there, nothing is."""
+        lines, block, known = self._lines, self.block, self.known
+        self._lines, self.block, self.known = [], hole.before, {}
+        yield
+        self.begin(hole.behind)
+        hole.lines = list(_flat(self._lines))
+        self._lines, self.block, self.known = lines, block, known
 
     def written_cold(self) -> int:
         """The place of the last line of what was written to the function's end so far, for `replace_cold`."""
@@ -129,7 +176,7 @@ class FunctionText:
 
     def text(self) -> str:
         """The whole function."""
-        body = [self._lines[0], *self._prologue, *self._lines[1:], *self._cold]
+        body = list(_flat([self._lines[0], *self._prologue, *self._lines[1:], *self._cold]))
         unwanted = self._unwanted("\n".join(body)) if self._spare else ()
         if unwanted:
             body = [line for line in body if not line.startswith("  %u") or line.split(" ", 3)[2] not in unwanted]
@@ -147,6 +194,14 @@ class FunctionText:
             return False
         uses.subtract(SPARE.findall(self._spare[name]))
         return True
+
+
+def _flat(lines: list[str | Hole]) -> Iterator[str]:
+    for line in lines:
+        if isinstance(line, Hole):
+            yield from line.lines
+        else:
+            yield line
 
 
 BRANCH_WEIGHTS = '!0 = !{!"branch_weights", i32 4000, i32 1}\n!1 = !{!"branch_weights", i32 1, i32 4000}\n'

@@ -17,7 +17,7 @@ from guesthouse.virtual.engine.objects import Arena, read_object
 from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.source import symbol_of
 from guesthouse.virtual.engine.stitcher import LEAST_ROOM, ROOM, Stitcher
-from guesthouse.virtual.engine.translations import Translations
+from guesthouse.virtual.engine.translations import HEAT_MASK, HOT, Translations
 from guesthouse.virtual.memory import code_page, frames, shadow
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.spec.description import Isa
@@ -29,8 +29,6 @@ from guesthouse.virtual.spec.words import MASK64
 ARENA = 256 << 20
 CODE_POOL_PAGES = 4096
 SLICE = 1 << 14
-HEAT_MASK = 255  # a place that was jumped to so many times (and one) is warm: it is stitched
-HOT = 160 * (HEAT_MASK + 1)  # jumps to a place after which the translator hears of it (again with each 65536 more)
 EXITS = {int(reason): reason for reason in Exit}
 NEVER_HOT = 1 << 16  # more than a counter reaches
 STITCHING, TRANSLATING = ("auto", "stitcher"), ("auto", "translator")

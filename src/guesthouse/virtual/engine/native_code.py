@@ -21,6 +21,7 @@ from guesthouse.host.connection import Connection
 from guesthouse.host.service_socket import PATIENCE, ServicePlace
 from guesthouse.host.sleeper import start_sleeper
 from guesthouse.virtual.engine.code_names import AHEAD, region_name, region_prefix
+from guesthouse.virtual.engine.region_store import get_region
 from guesthouse.virtual.engine.stencils import Stencils
 
 VIRTUAL = Path(__file__).resolve().parent.parent
@@ -134,9 +135,8 @@ class NativeCode:
         return region_name(self.digest, page, entry)
 
     def known_region(self, name: str) -> dict[str, Any] | None:
-        """A region from the persistent cache."""
-        data = self.cache.get(name)
-        return msgspec.msgpack.decode(data) if data is not None else None
+        """A region from the persistent cache, by the name of any of its entries."""
+        return get_region(self.cache, name)
 
     def request_region(self, page: bytes, entry: int, jumps_to: list[int], heat: int = 0) -> bool:
         """Ask for a region at page offset `entry`; `receive` gives the answer (`jumps_to`: see `RegionFormer.form`).

@@ -1,8 +1,9 @@
 """Regions: which instructions are translated together.
 
-A region lies within one page of guest-physical memory and has one entry. It is all that control reaches from there and
-that is worth it, so that registers stay in the host's for long. Where that is much, it is the loops round the entry;
-where the entry is in none, the short way from it to places that are hot enough to begin regions of their own.
+A region lies within one page of guest-physical memory. It is all that control reaches from its entry and that is worth
+it, so that registers stay in the host's for long; a call is taken to come back. Where that is much, it is the loops
+round the entry; where the entry is in none, the short way from it to places that are hot enough to begin regions of
+their own. Where its calls come back and its loops begin are entries too, so that code is not translated once for each.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ PAGE = 4096
 BUSY = 8000  # jumps from which a place is likely to begin a region of its own
 SMALL = 160  # instructions that are all taken along
 SHORT = 24  # instructions of a way that may run into such a place
+ELSEWHERE = -1  # an address known only at run time
 RARE = 512  # jumps below which a place is not worth translating along
 
 
@@ -76,12 +78,35 @@ class Block:
     """Instructions that run one after the other; control enters at the first only."""
 
     steps: list[Step] = field(default_factory=list)
-    header: bool = False  # a backward jump comes here: every cycle has such a block
+    header: bool = False  # a backward jump comes here, or one from anywhere: every cycle has such a block
+    entry: bool = False  # control may come here from outside
 
     @property
     def offset(self) -> int:
         """Page offset of the first instruction."""
         return self.steps[0].offset
+
+
+@dataclass
+class _Found:
+    """What following control through a page has found, by page offset."""
+
+    steps: dict[int, Step] = field(default_factory=dict)
+    ways: dict[int, set[int]] = field(default_factory=dict)  # where control may go from there
+    leaders: set[int] = field(default_factory=set)
+    headers: set[int] = field(default_factory=set)
+    returns: set[int] = field(default_factory=set)  # where jumps to anywhere are likely to go
+
+    def copy(self) -> _Found:
+        """Another one, to be added to."""
+        sets = (set(self.leaders), set(self.headers), set(self.returns))
+        return _Found(dict(self.steps), dict(self.ways), *sets)
+
+    def comes_back(self) -> dict[int, set[int]]:
+        """`ways`, where a jump to anywhere is taken to go to each of the places likely for that."""
+        return {
+            offset: targets | self.returns if ELSEWHERE in targets else targets for offset, targets in self.ways.items()
+        }
 
 
 class RegionFormer:
@@ -105,56 +130,85 @@ class RegionFormer:
         `jumps_to` has, for each place where an instruction may begin, -1 where none has run, else how often it was
         jumped to: what has not run, or hardly ever, is left to the interpreter.
         """
-        steps: dict[int, Step] = {}
-        ways: dict[int, set[int]] = {}
-        leaders, headers, todo = {entry}, set(), [entry]
-        while todo and len(steps) < LONGEST_PATH:
+        found = self._reached(_Found(), entry, page, flow, jumps_to)
+        if jumps_to is not None and len(found.ways) <= SMALL:
+            found = self._joined(found, entry, page, flow, jumps_to)
+        return self._blocks(found, entry, jumps_to)
+
+    def _reached(self, found: _Found, entry: int, page: bytes, flow: Flow, jumps_to: Sequence[int] | None) -> _Found:
+        """What control reaches from a place, added to what was found."""
+        todo = [entry]
+        found.leaders.add(entry)
+        while todo and len(found.steps) < LONGEST_PATH:
             offset = todo.pop(0)
-            while 0 <= offset < PAGE and offset not in steps and len(steps) < LONGEST_PATH:
+            while 0 <= offset < PAGE and offset not in found.steps and len(found.steps) < LONGEST_PATH:
                 step = self.step_at(page, offset)
                 targets = flow.targets(step) if step else None
                 if step is None or targets is None:
                     break
-                steps[offset] = step
-                if targets - {step.after}:
-                    leaders.add(step.after)
-                headers |= {target for target in targets if target <= offset}
-                if jumps_to is not None and len(targets) > 1:
-                    targets = {t for t in targets if self._runs(jumps_to, t, step.after)}
-                ways[offset] = targets
-                jumps = [target for target in targets if target != step.after]
-                for target in jumps:
-                    if 0 <= target < PAGE and target % self.isa.unit == 0:
-                        leaders.add(target)
-                        todo.append(target)
-                if step.after not in targets:
+                jumps = self._follow(found, step, targets, flow, jumps_to)
+                found.leaders.update(jumps)
+                todo += jumps
+                if step.after not in found.ways[offset] or step.after in jumps:
                     break
                 offset = step.after
-        kept = self._kept(ways, entry, jumps_to)
-        return self._blocks({offset: steps[offset] for offset in kept}, leaders, headers, entry)
+        return found
 
-    def _kept(self, ways: dict[int, set[int]], entry: int, jumps_to: Sequence[int] | None) -> set[int]:
+    def _joined(self, found: _Found, entry: int, page: bytes, flow: Flow, jumps_to: Sequence[int]) -> _Found:
+        """With other places nearly as hot as the entry from which control comes into the region: callers, cases."""
+        hot = max(BUSY, jumps_to[entry // self.isa.unit] // 4)
+        places = [number * self.isa.unit for number, count in enumerate(jumps_to) if count >= hot]
+        for place in sorted(places, key=lambda place: -jumps_to[place // self.isa.unit]):
+            if place in found.steps:
+                continue
+            larger = self._reached(found.copy(), place, page, flow, jumps_to)
+            comes_in = any(larger.ways[offset] & found.ways.keys() for offset in larger.ways.keys() - found.ways.keys())
+            if comes_in and len(larger.ways) <= SMALL:
+                found = larger
+                found.returns.add(place)
+        return found
+
+    def _follow(
+        self, found: _Found, step: Step, targets: set[int], flow: Flow, jumps_to: Sequence[int] | None
+    ) -> list[int]:
+        """Note an instruction; gives the places on the page, other than just behind it, where control goes on."""
+        found.steps[step.offset] = step
+        if targets - {step.after}:
+            found.leaders.add(step.after)
+        found.headers |= {target for target in targets if 0 <= target <= step.offset}
+        if jumps_to is not None and len(targets) > 1:
+            targets = {target for target in targets if self._runs(jumps_to, target, step.after)}
+        jumps = [t for t in targets if t != step.after and 0 <= t < PAGE and t % self.isa.unit == 0]
+        if jumps_to is not None and step.after not in targets and self._comes_back(flow, step, jumps_to):
+            found.returns.add(step.after)
+            jumps.append(step.after)
+            targets = targets | {step.after}
+        found.ways[step.offset] = targets
+        return jumps
+
+    def _kept(self, found: _Found, entry: int, jumps_to: Sequence[int] | None) -> set[int]:
         """Of what control reaches: all, if that is small; the loops round the entry; the way to where others begin."""
+        if len(found.ways) <= SMALL:
+            return set(found.ways)
+        ways = found.comes_back()
         back: dict[int, list[int]] = {}
         for offset, targets in ways.items():
             for target in targets:
                 back.setdefault(target, []).append(offset)
-        if len(ways) <= SMALL:
-            return set(ways)
         loop = _reach([entry], lambda offset: back.get(offset, ()))
         if loop - {entry} or entry in ways.get(entry, ()):
             return loop & ways.keys() | ({entry} & ways.keys())
         if jumps_to is None:
             return set(ways)
-        found, todo = {entry} & ways.keys(), [entry]
+        kept, todo = {entry} & ways.keys(), [entry]
         while todo:
             for target in sorted(ways.get(todo.pop(0), ())):
-                if target not in ways or target in found:
+                if target not in ways or target in kept:
                     continue
-                if len(found) < SHORT or jumps_to[target // self.isa.unit] < BUSY:
-                    found.add(target)
+                if len(kept) < SHORT or jumps_to[target // self.isa.unit] < BUSY:
+                    kept.add(target)
                     todo.append(target)
-        return found
+        return kept
 
     def _runs(self, jumps_to: Sequence[int], target: int, after: int) -> bool:
         """Whether one of several ways on is worth taking along."""
@@ -163,17 +217,26 @@ class RegionFormer:
         count = jumps_to[target // self.isa.unit]
         return count >= 0 if target == after else count >= RARE
 
-    def _blocks(self, steps: dict[int, Step], leaders: set[int], headers: set[int], entry: int) -> list[Block]:
-        if entry not in steps:
+    def _comes_back(self, flow: Flow, step: Step, jumps_to: Sequence[int]) -> bool:
+        """Whether an instruction is a call that has come back often."""
+        return flow.calls(step) and self._runs(jumps_to, step.after, ELSEWHERE)
+
+    def _blocks(self, found: _Found, entry: int, jumps_to: Sequence[int] | None) -> list[Block]:
+        kept = self._kept(found, entry, jumps_to)
+        if entry not in kept:
             return []
+        loops = {head for head in found.headers if jumps_to is not None and jumps_to[head // self.isa.unit] >= RARE}
+        entries = ({entry} | found.returns | loops) & kept
+        if len(entries) > 1:
+            found.headers |= entries
         blocks: list[Block] = []
         behind = -1
-        for offset in sorted(steps):
+        for offset in sorted(kept):
             # Overlapping instructions (a jump into the middle of another) begin blocks of their own.
-            if offset in leaders or offset != behind:
-                blocks.append(Block(header=offset in headers))
-            blocks[-1].steps.append(steps[offset])
-            behind = steps[offset].after
+            if offset in found.leaders or offset != behind:
+                blocks.append(Block(header=offset in found.headers, entry=offset in entries))
+            blocks[-1].steps.append(found.steps[offset])
+            behind = found.steps[offset].after
         return blocks
 
 
@@ -185,4 +248,8 @@ class Flow:
 
         None where the instruction must not be translated.
         """
+        raise NotImplementedError
+
+    def calls(self, step: Step) -> bool:
+        """Whether an instruction that jumps keeps the address behind it, to come back there."""
         raise NotImplementedError

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from guesthouse.virtual.engine.access_groups import Group, GroupedAccesses, Moment
 from guesthouse.virtual.engine.convention import jump
 from guesthouse.virtual.engine.ir import FunctionText, branch
 from guesthouse.virtual.engine.module import Module, alias
 from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.source import Source
-from guesthouse.virtual.engine.target import MachineTarget
 from guesthouse.virtual.engine.values import U64, Refused, Value, constant
 from guesthouse.virtual.spec.layout import RegisterFile
 
 Register = tuple[str, int]
+
+ARRIVAL = -1  # stands for the block that finds its way by an address, behind all others
 
 
 @dataclass
@@ -33,6 +35,15 @@ class Leaving:
     left: str | None  # i64: instructions left, where that has been computed
     block: int
     written: frozenset[Register]  # in that block so far
+    slot: int | None = None  # bytes from the code page's beginning to the slot handed over
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a region is entered: the symbol of its first instruction's handler, and the slot's place on a code page."""
+
+    handler: str
+    slot: int
 
 
 @dataclass
@@ -43,7 +54,7 @@ class Flowing:
     successors: set[int] = field(default_factory=set)
 
 
-class RegionTarget(MachineTarget):
+class RegionTarget(GroupedAccesses):
     """One region: registers are locals, memory goes through the inlined shadow page table."""
 
     def __init__(self, module: Module, text: FunctionText, runtime: Runtime, base: str, blocks: Sequence[int]) -> None:
@@ -53,23 +64,48 @@ class RegionTarget(MachineTarget):
         self.numbers = {offset: number for number, offset in enumerate(blocks)}
         self.locals: dict[Register, str] = {}
         self.leavings: list[Leaving] = []
-        self.flowing = [Flowing() for _ in blocks]
+        self.flowing = [Flowing() for _ in [*blocks, ARRIVAL]]
+        self._known_behind: dict[int, dict[str, str]] = {}  # by number of a block, what is known at its end
+        self.counter = text.local("i64")  # instructions left between blocks
+        self.entries: dict[int, Entry] = {}  # by page offset
+        self.groups: list[Group] = []
+        self._arriving: str | None = None  # the place of an address that is known only at run time
         self.block = 0
         self.offset = 0  # of the present instruction
         self.before = "0"  # i64: instructions left when the block began
         self.done = 0  # instructions of the block before the present one
         self.stored: str | None = None  # i1: whether a slow store has undone code
         self._undone = "0"
-        self._slow_store: tuple[int, int] | None = None  # its end among the cold blocks; where the text was then
+        self._written: frozenset[Register] | None = None  # in the block until then, where we have gone back
+        self._slow_store: int | None = None  # where the text was behind it
+        self._put_off: Group | None = None  # whose first store it is
         self.files_called: set[str] = set()
         self.assumed: set[str] = set()  # fields taken to be as usual
+        self.kept_places: set[int] = set()  # page offsets whose addresses were written to registers
         bank = self.field_pointer("data_bank")
         self._bank = text.value(f"load ptr, ptr {bank}{alias('state')}")
 
     def begin(self, offset: int, done: int) -> None:
         """Go on to the instruction at a page offset, `done` instructions of its block being done before it."""
         self.offset, self.done = offset, done
-        self.stored = self._slow_store = None
+        self.stored = self._slow_store = self._put_off = self._written = None
+
+    # --- from block to block ------------------------------------------------------------------------------------------
+
+    def known_behind(self, offset: int | None) -> dict[str, str]:
+        """What is known where control comes from the block at a page offset, and from nowhere else."""
+        return dict(self._known_behind.get(self.numbers[offset], {})) if offset is not None else {}
+
+    def counted(self) -> str:
+        """I64: instructions left when the block began."""
+        return self.text.value(f"load i64, ptr {self.counter}")
+
+    def end(self, done: int) -> None:
+        """Note what is left and known when all instructions of the block have run, `done` of them."""
+        left = self.left(done)
+        self.text.emit(f"store i64 {left}, ptr {self.counter}")
+        self.text.known[f"load i64, ptr {self.counter}"] = left
+        self._known_behind[self.block] = dict(self.text.known)
 
     # --- state --------------------------------------------------------------------------------------------------------
 
@@ -129,6 +165,8 @@ class RegionTarget(MachineTarget):
         if index.constant is None or index.constant == file.zero:
             super().write_register(file, index, value)
             return
+        if value.pc_offset is not None:
+            self.kept_places.add(value.pc_offset)
         slot = self._local(file, index.constant)
         ir = self._fitted(value, file.bits)
         self.text.emit(f"store i64 {ir}, ptr {slot}")
@@ -139,7 +177,7 @@ class RegionTarget(MachineTarget):
 
     def leave(self, way: str, pc: Value, done: int) -> str:
         """Label of a way out of the present block, when `done` of its instructions have run."""
-        written = frozenset(self.flowing[self.block].written)
+        written = frozenset(self.flowing[self.block].written) if self._written is None else self._written
         left = self.text.known.get(f"sub i64 {self.before}, {done}")
         leaving = Leaving(self.text.fresh("exit"), way, pc, self.before, done, left, self.block, written)
         self.leavings.append(leaving)
@@ -188,37 +226,106 @@ class RegionTarget(MachineTarget):
 
     def after_store(self, fast: str | None, slow: str | None) -> None:
         self._note_store(self.text.spare(f"phi i1 [ false, %{fast} ], [ {self._undone}, %{slow} ]"))
-        self._slow_store = (self.text.written_cold(), self.text.mark())
 
     def _note_store(self, undone: str) -> None:
         self.stored = undone if self.stored is None else self.text.spare(f"or i1 {self.stored}, {undone}")
 
-    def leave_if_undone(self, next_pc: Value) -> None:
-        """At the end of an instruction that has stored: leave if that has undone code."""
-        text, leaving = self.text, self.leave("resume_region", next_pc, self.done + 1)
+    def after_first_store(self, group: Group) -> None:
+        self._put_off, self._slow_store = group, self.text.mark()
+
+    def take_stored(self) -> str:
         assert self.stored is not None
-        if self._slow_store is not None and self._slow_store[1] == text.mark():
+        return self.stored
+
+    def leave_if_undone(self, next_pc: Value) -> None:
+        """At the end of an instruction that may have stored: leave if that has undone code."""
+        text, group = self.text, self._put_off
+        if group is not None and self.stored is None and self._slow_store == text.mark():
             # The instruction has ended with the store: the slow way leaves, the fast one need not look.
-            text.replace_cold(self._slow_store[0], branch(self._undone, leaving, text.block or "", likely=False))
+            group.after = next_pc, self.moment()
+            return
+        if group is not None:
+            group.undone = "%" + text.fresh()
+            self._note_store(group.undone)
+        if self.stored is None:
             return
         kept = text.fresh("kept")
-        text.branch(self.stored, leaving, kept, likely=False)
+        text.branch(self.stored, self.leave("resume_region", next_pc, self.done + 1), kept, likely=False)
         text.begin(kept, text.known)
+
+    def leave_if_slow_store_undid(self, next_pc: Value) -> None:
+        leaving = self.leave("resume_region", next_pc, self.done + 1)
+        line = branch(self._undone, leaving, self.text.block or "", likely=False)
+        self.text.replace_cold(self.text.written_cold(), line)
+
+    # --- going back ---------------------------------------------------------------------------------------------------
+
+    def moment(self) -> Moment:
+        written = frozenset(self.flowing[self.block].written)
+        return Moment(self.offset, self.done, self.before, self.block, written)
+
+    def return_to(self, moment: Moment) -> None:
+        self.begin(moment.offset, moment.done)
+        self.before, self.block, self._written = moment.before, moment.block, moment.written
+
+    def leave_before(self) -> str:
+        entry = self.entries.get(self.offset)
+        label = self.leave("near_region" if entry is None else entry.handler, self.read_pc(), self.done)
+        if entry is not None:
+            self.leavings[-1].slot = entry.slot  # whose handler is the region itself
+        return label
+
+    # --- jumps to addresses known only at run time --------------------------------------------------------------------
+
+    def arrive(self, address: str) -> str:
+        """Label where control goes on at an address: at an entry of the region, or outside; `counter` is as it is."""
+        if self._arriving is None:
+            self._arriving = self.text.local("i64")
+        self.text.emit(f"store i64 {address}, ptr {self._arriving}")
+        self.flowing[self.block].successors.add(len(self.numbers))
+        return "arrival"
+
+    def write_arrival(self) -> None:
+        """Write the block behind that label, where anything goes there."""
+        if self._arriving is None:
+            return
+        self.block = len(self.numbers)
+        self.text.begin("arrival")
+        address = Value(self.text.value(f"load i64, ptr {self._arriving}"), 0, U64)
+        self.before = self.text.value(f"load i64, ptr {self.counter}")
+        self.flowing[ARRIVAL].successors |= {self.numbers[entry] for entry in self.entries}
+        self.choose(address.ir, {entry: f"b{entry}" for entry in self.entries}, self.leave("far_region", address, 0))
+
+    def choose(self, address: str, labels: dict[int, str], other: str) -> None:
+        """End the block: to the label of the page offset where an address lies, if it has one."""
+        offset = self.text.value(f"sub i64 {address}, {self.base}")
+        cases = " ".join(f"i64 {place}, label %{label}" for place, label in labels.items())
+        self.text.end(f"switch i64 {offset}, label %{other} [ {cases} ]")
 
     # --- ways out -----------------------------------------------------------------------------------------------------
 
     def write_exits(self) -> None:
         """Write the ways out at the end; places that go the same way and write back the same share one."""
         changed = self._changed()
-        exits: dict[tuple[str, frozenset[Register]], list[Leaving]] = {}
+        exits: dict[tuple[str, int | None, frozenset[Register]], list[Leaving]] = {}
         for leaving in self.leavings:
-            exits.setdefault((leaving.way, changed[leaving.block] | leaving.written), []).append(leaving)
-        for (way, registers), places in exits.items():
-            pc, left = self._arriving(places)
+            key = leaving.way, leaving.slot, changed[leaving.block] | leaving.written
+            exits.setdefault(key, []).append(leaving)
+        for (way, slot, registers), places in exits.items():
+            pc, left = self._begin_leaving(places)
             self._write_back(registers)
-            jump(self.text, self.module.handler(way), pc=pc, left=left)
+            if slot is None:
+                jump(self.text, self.module.handler(way), pc=pc, left=left)
+            else:
+                self.count(f"sub i64 {self.read_field('translated_steps').ir}, {left}")
+                place = self.text.value(f"getelementptr i8, ptr %page, i64 {slot}")
+                jump(self.text, self.module.handler(way), slot=place, pc=pc, left=left)
 
-    def _arriving(self, places: list[Leaving]) -> tuple[str, str]:
+    def count(self, operation: str) -> None:
+        """Note instructions that run here: what is left is added on entry, and taken off where control leaves."""
+        self.store_field("translated_steps", self.text.value(operation))
+
+    def _begin_leaving(self, places: list[Leaving]) -> tuple[str, str]:
         """Begin to leave; gives pc and instructions left, whichever place is left from."""
         text, values = self.text, []
         join = text.fresh("out")

@@ -36,6 +36,7 @@ class Runtime:
 
     SOURCES = (
         *(shadow.slow_load, shadow.slow_store, shadow.atomic_place, shadow.touch, shadow.zero_block),
+        shadow.places_near,
         *(shadow.physical_load, shadow.physical_compare_exchange),
         *(shadow.forget_translations, shadow.forget_translation, shadow.forget_context),
         *(shadow.pass_gate, shadow.frame_of),

@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     from guesthouse.virtual.engine.native import NativeEngine
 
 PAGE = 4096
+HEAT_MASK = 255  # a place that was jumped to so many times (and one) is warm: it is stitched
+HOT = 160 * (HEAT_MASK + 1)  # jumps to a place after which the translator hears of it (again with each 65536 more)
+COUNTER_BITS = 16  # of a counter of jumps, which comes round
 OFTEN = 12  # reports that a place is hot until a region is worth what it costs to make
 LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for the compile service to read
+
+NO_REGION: dict[str, Any] = {"count": 0}
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Translations:
         self.counts = Counts()
         self._known: dict[str, dict[str, Any]] = {}  # by name; with `address` once it is in the arena
         self._placed: dict[int, dict[int, dict[str, Any]]] = {}  # regions by code page and slot, also undone ones
-        self._heard: dict[str, int] = {}  # how often a place was reported hot
+        self._heard: dict[bytes, dict[int, int]] = {}  # by page's content and offset: how often a place was hot
         self._asked: dict[str, Wanted] = {}  # by name: answers come in any order
         self._arrived: deque[dict[str, Any] | None] = deque()  # None: the service is gone
         self._requests = threading.Semaphore(0)
@@ -102,19 +107,20 @@ class Translations:
         known = self._known.get(wanted.name)
         if known is None and (known := self.source.known_region(wanted.name)) is not None:
             self.counts.from_cache += 1
-            self._known[wanted.name] = known
+            self._remember(wanted, known)
         if known is not None:
             self._install(wanted, known)
             return
-        self._heard[wanted.name] = self._heard.get(wanted.name, 0) + 1
-        if not self.waits and self._heard[wanted.name] < OFTEN:
+        heard = self._heard.setdefault(page, {})
+        heard[entry] = heard.get(entry, 0) + 1
+        if not self.waits and heard[entry] < OFTEN:
             return
         if len(self._asked) >= LONGEST_QUEUE or any(asked.code_page == code_page for asked in self._asked.values()):
             # A region on its way from this page may hold this place too; and the queue must stay short. It comes back
             # when it has been jumped to as often again; what is hotter comes sooner.
             ctypes.c_uint16.from_address(self._counter(code_page, entry)).value = 0
             return
-        if not self.source.request_region(page, entry, self._jumps_to(code_page), self._heard[wanted.name]):
+        if not self.source.request_region(page, entry, self._jumps_to(code_page, heard), heard[entry]):
             if not self._asked:
                 self._lost()
             return
@@ -124,16 +130,29 @@ class Translations:
         else:
             self._listen()
 
+    def _remember(self, wanted: Wanted, region: dict[str, Any]) -> None:
+        """Know a region by each of its entries."""
+        self._known[wanted.name] = region
+        for entry in region["entries"]:
+            self._known.setdefault(self.source.region_name(wanted.page, entry), region)
+
     def _counter(self, code_page: int, offset: int) -> int:
         return code_page + self._words + layout.WORDS + offset // self.engine.isa.unit * layout.COUNTER
 
-    def _jumps_to(self, code_page: int) -> list[int]:
-        """How often each place of a page was jumped to, -1 where no instruction has run."""
+    def _jumps_to(self, code_page: int, heard: dict[int, int]) -> list[int]:
+        """How often each place of a page was jumped to, -1 where no instruction has run.
+
+        Where the engine translates sooner than it usually does, a jump counts for more.
+        """
         slots = PAGE // self.engine.isa.unit
         handlers = (ctypes.c_uint64 * (2 * slots)).from_address(code_page)[::2]
         counts = (ctypes.c_uint16 * slots).from_address(self._counter(code_page, 0))
         undecoded = self.engine.arena.symbols[f"handler.{int(Handler.DECODE)}"]
-        return [-1 if handler == undecoded else count for handler, count in zip(handlers, counts, strict=True)]
+        weight = HOT // self.engine.state.hot
+        jumps = [-1 if handler == undecoded else weight * n for handler, n in zip(handlers, counts, strict=True)]
+        for offset, times in heard.items():
+            jumps[offset // self.engine.isa.unit] += weight * times << COUNTER_BITS
+        return jumps
 
     def _listen(self) -> None:
         """Have a thread wait for the answer; it does nothing else."""
@@ -203,7 +222,7 @@ class Translations:
             return
         self.counts.translated += 1
         self.counts.instructions += answer["count"]
-        self._known[wanted.name] = answer
+        self._remember(wanted, answer)
         self._install(wanted, answer)
 
     def _install(self, wanted: Wanted, region: dict[str, Any]) -> None:
@@ -231,18 +250,31 @@ class Translations:
                 self._start_over()
                 return
         unit = self.engine.isa.unit
-        slot = page + wanted.entry // unit * layout.SLOT
-        if _read(slot) == region["address"]:
+        slots = {entry: page + entry // unit * layout.SLOT for entry in region["entries"]}
+        if _read(slots[wanted.entry]) == region["address"]:
             return  # its counter came round
-        # The region hands back to the interpreter through this slot's operands, so it must be decoded.
-        word = int.from_bytes(wanted.page[wanted.entry : wanted.entry + self.engine.isa.longest], "little")
-        if self.engine.decode(slot, word) == 0:
-            return
+        placed = self._placed.setdefault(page, {})
+        taken = {
+            entry: slot
+            for entry, slot in slots.items()
+            if entry == wanted.entry or self._placed_at(placed, slot)["count"] < region["count"]
+        }
+        for entry, slot in taken.items():
+            # The region hands back to the interpreter through this slot's operands, so it must be decoded.
+            word = int.from_bytes(wanted.page[entry : entry + self.engine.isa.longest], "little")
+            if engine.decode(slot, word) == 0:
+                return
         for start, end in region["extents"]:
             ctypes.memset(page + self._map + start // unit, 1, (end - start + unit - 1) // unit)
-        ctypes.c_uint64.from_address(slot).value = region["address"]
-        self._placed.setdefault(page, {})[slot] = region
+        for slot in taken.values():
+            ctypes.c_uint64.from_address(slot).value = region["address"]
+            placed[slot] = region
         self.counts.installed += 1
+
+    def _placed_at(self, placed: dict[int, dict[str, Any]], slot: int) -> dict[str, Any]:
+        """The region that is entered through a slot; what is longer stays within itself for longer."""
+        region = placed.get(slot, NO_REGION)
+        return region if _read(slot) == region.get("address") else NO_REGION
 
     def _start_over(self) -> None:
         """The arena is full: drop every translation; what is hot comes back."""

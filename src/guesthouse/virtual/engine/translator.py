@@ -7,6 +7,7 @@ So interpreted and translated code call each other by the same jump, and undoing
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from guesthouse.virtual.engine.convention import handler_header, jump
 from guesthouse.virtual.engine.decoder import handler_symbol
@@ -15,17 +16,24 @@ from guesthouse.virtual.engine.ir import FunctionText
 from guesthouse.virtual.engine.lowering import Lowering
 from guesthouse.virtual.engine.module import Module
 from guesthouse.virtual.engine.reading import Path
-from guesthouse.virtual.engine.region import Block, Flow, RegionFormer, Step
-from guesthouse.virtual.engine.region_target import RegionTarget
+from guesthouse.virtual.engine.region import ELSEWHERE, PAGE, Block, Flow, RegionFormer, Step
+from guesthouse.virtual.engine.region_target import Entry, RegionTarget
 from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.values import Refused, Value, constant
+from guesthouse.virtual.memory.code_page import SLOT
 from guesthouse.virtual.spec.description import Isa
 
-ELSEWHERE = -1  # an address known only at run time
 MOST_WAYS = 1 << 14  # jumps remembered
-Ways = frozenset[int | None]  # bytes from an instruction to what may follow; None: known only at run time
 
 QUICK = 0  # how hard LLVM tries on a region: a few passes give most of what all would
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Where an instruction may send control."""
+
+    targets: frozenset[int | None] = frozenset()  # bytes from its own place; None: known only at run time
+    calls: bool = False  # it keeps the address behind it
 
 
 class Translator(Flow):
@@ -36,7 +44,7 @@ class Translator(Flow):
         self.runtime = Runtime(isa)
         self.layout = engine_layout(isa)
         self.former = RegionFormer(isa)
-        self._ways: dict[tuple[str | int, ...], Ways] = {}
+        self._known_ways: dict[tuple[str | int, ...], Ways] = {}
 
     # --- where control goes -------------------------------------------------------------------------------------------
 
@@ -44,27 +52,32 @@ class Translator(Flow):
         effects = self.runtime.sources.effects(step.instruction.semantics)
         if "next_pc" not in effects and "synchronize" not in effects:
             return {step.after}
+        return {ELSEWHERE if way is None else step.offset + way for way in self._ways(step).targets}
+
+    def calls(self, step: Step) -> bool:
+        return self._ways(step).calls
+
+    def _ways(self, step: Step) -> Ways:
         key: tuple[str | int, ...] = (step.instruction.name, *step.operands.values())
-        ways = self._ways.get(key)
+        ways = self._known_ways.get(key)
         if ways is None:
-            if len(self._ways) >= MOST_WAYS:
-                self._ways.clear()
-            ways = self._ways[key] = self._find_ways(step)
-        return {ELSEWHERE if way is None else step.offset + way for way in ways}
+            if len(self._known_ways) >= MOST_WAYS:
+                self._known_ways.clear()
+            ways = self._known_ways[key] = self._find_ways(step)
+        return ways
 
     def _find_ways(self, step: Step) -> Ways:
-        """Where an instruction goes, from its own place; nowhere where the stretch of native code ends with it."""
-        path = self._lower_alone(step)
-        if path is None or path.synchronizes:
-            return frozenset()
-        return frozenset(None if where is None else where - step.offset for where in self._offsets(path.next_pc))
+        """Where an instruction goes; nowhere where the stretch of native code ends with it.
 
-    def _lower_alone(self, step: Step) -> Path | None:
-        """The path an instruction leaves behind, from lowering it into a text that is thrown away."""
+        It is lowered alone, into a text that is thrown away, for the path it leaves behind.
+        """
         text = FunctionText("")
         target = RegionTarget(Module(self.layout), text, self.runtime, "%base", [step.offset])
         path = self._lower(target, Lowering(self.runtime.sources, target), step)
-        return path if text.block is not None else None
+        if text.block is None or path.synchronizes:
+            return Ways()
+        targets = (None if where is None else where - step.offset for where in self._offsets(path.next_pc))
+        return Ways(frozenset(targets), step.after in target.kept_places)
 
     def _offsets(self, next_pc: Value | None) -> list[int | None]:
         if next_pc is None:
@@ -92,14 +105,15 @@ class Translator(Flow):
             raise Refused("nothing to translate here")
         module = Module(self.layout)
         text = FunctionText(handler_header(symbol))
-        base = text.value(f"sub i64 %pc, {entry}")
+        base = text.value(f"and i64 %pc, {-PAGE}")
         target = RegionTarget(module, text, self.runtime, base, [block.offset for block in blocks])
         lowering = Lowering(self.runtime.sources, target)
-        counter = text.local("i64")
-        text.emit(f"store i64 %remaining, ptr {counter}")
-        begin, short = self._enter(target, blocks[target.numbers[entry]])
+        begin, short = self._enter(target, [block for block in blocks if block.entry])
+        before = self._only_ways(blocks)
         for block in blocks:
-            self._block(target, lowering, block, counter)
+            self._block(target, lowering, block, before.get(block.offset))
+        target.write_arrival()
+        target.write_groups()
         text.begin("usual")
         target.go_on_if_usual(begin, short)
         target.write_exits()
@@ -108,38 +122,57 @@ class Translator(Flow):
         module.add(symbol, text)
         return module.text(), blocks
 
-    def _enter(self, target: RegionTarget, first: Block) -> tuple[str, str]:
+    def _only_ways(self, blocks: list[Block]) -> dict[int, int]:
+        """Blocks that control reaches from one other block only, which stands before them: its offset by theirs."""
+        ways: dict[int, list[int]] = {}
+        for block in blocks:
+            for target in self.targets(block.steps[-1]) or ():
+                ways.setdefault(target, []).append(block.offset)
+        reached = (block.offset for block in blocks if not block.header and not block.entry)
+        return {to: ways[to][0] for to in reached if len(ways.get(to, ())) == 1 and ways[to][0] < to}
+
+    def _enter(self, target: RegionTarget, entries: list[Block]) -> tuple[str, str]:
         """Begin only with enough instructions left and all as usual; else the interpreter does this one.
 
         Gives the labels for both; what must be as usual is looked at in a block `usual`, which is written in the end.
         """
         text = target.text
         begun, short = text.fresh("begun"), text.fresh("short")
+        text.emit(f"store i64 %remaining, ptr {target.counter}")
         self._go_on_if_enough(target, "%remaining", "usual", short)
+        target.entries = {block.offset: self._entry(block) for block in entries}
         with text.cold(short):
-            jump(text, target.module.handler(handler_symbol(first.steps[0].instruction)))
+            labels = {offset: text.fresh("first") for offset in target.entries}
+            target.choose("%pc", labels, labels[entries[0].offset])
+            for offset, entry in target.entries.items():
+                text.begin(labels[offset])
+                jump(text, target.module.handler(entry.handler))
         text.begin(begun)
-        # What is left is taken off again where control leaves.
-        so_far = target.read_field("translated_steps").ir
-        target.store_field("translated_steps", text.value(f"add i64 {so_far}, %remaining"))
-        text.end(f"br label %{_label(first)}")
+        target.count(f"add i64 {target.read_field('translated_steps').ir}, %remaining")
+        if len(entries) == 1:
+            text.end(f"br label %{_label(entries[0])}")
+        else:
+            text.end(f"br label %{target.arrive('%pc')}")
         return begun, short
+
+    def _entry(self, block: Block) -> Entry:
+        return Entry(handler_symbol(block.steps[0].instruction), block.offset // self.isa.unit * SLOT)
 
     def _go_on_if_enough(self, target: RegionTarget, left: str, enough: str, short: str) -> None:
         more = target.text.value(f"icmp sgt i64 {left}, {target.read_field('slack').ir}")
         target.text.branch(more, enough, short, likely=True)
 
-    def _block(self, target: RegionTarget, lowering: Lowering, block: Block, counter: str) -> None:
-        """Lower one block; `counter` holds the instructions left between blocks."""
+    def _block(self, target: RegionTarget, lowering: Lowering, block: Block, before: int | None) -> None:
+        """Lower one block, which follows the one at the page offset `before` and no other."""
         text = target.text
         target.block = target.numbers[block.offset]
         if block.header:
             text.begin(f"b{block.offset}")
-            target.before = text.value(f"load i64, ptr {counter}")
+            target.before = target.counted()
             short = target.leave("resume_region", target.place(block.offset), 0)
             self._go_on_if_enough(target, target.before, _label(block), short)
-        text.begin(_label(block))
-        target.before = text.value(f"load i64, ptr {counter}")
+        text.begin(_label(block), target.known_behind(before))
+        target.before = target.counted()
         path = Path()
         for done, step in enumerate(block.steps):
             path = self._lower(target, lowering, step, done)
@@ -149,11 +182,10 @@ class Translator(Flow):
             if path.synchronizes:
                 text.end(f"br label %{target.leave('resume_region', path.next_pc, done + 1)}")
                 return
-            if target.stored is not None:
-                target.leave_if_undone(path.next_pc)
+            target.leave_if_undone(path.next_pc)
         assert path.next_pc is not None
         done = len(block.steps)
-        text.emit(f"store i64 {target.left(done)}, ptr {counter}")
+        target.end(done)
         self._go_on(target, path.next_pc, done)
 
     def _go_on(self, target: RegionTarget, next_pc: Value, done: int) -> None:
@@ -170,11 +202,11 @@ class Translator(Flow):
         """Label of an address: a block of the region, or a way out."""
         offset = where.pc_offset
         if offset is None:
-            return target.leave("far_region", where, done)
+            return target.arrive(where.ir) if len(target.entries) > 1 else target.leave("far_region", where, done)
         if offset in target.numbers:
             target.flowing[target.block].successors.add(target.numbers[offset])
             return f"b{offset}"
-        return target.leave("near_region" if 0 <= offset < 4096 else "far_region", where, done)
+        return target.leave("near_region" if 0 <= offset < PAGE else "far_region", where, done)
 
 
 def _label(block: Block) -> str:

@@ -45,6 +45,8 @@ FIELDS = (
     Field("banks_used", saved=False, doc="bit i: bank i holds entries"),
     Field("banks_ready", saved=False, doc="bit i: what bank i does not hold has the impossible tag"),
     Field("data_bank", saved=False, doc="the bank of the present context"),
+    Field("near_addend", saved=False, doc="host minus guest address of the page that `places_near` found first"),
+    Field("far_addend", saved=False, doc="the same of the page behind it, if that was asked for, too"),
     Field("physical", saved=False, doc="guest-physical address last translated"),
     Field("fetch_banks", saved=False, doc="host address of the fetch side: a bank a context"),
     Field("misses", saved=False, doc="shadow page table misses"),
@@ -288,6 +290,27 @@ def atomic_place(s: State, address: u64, size: u64) -> u64:
     if place == 0:
         access_fault(s, address, STORE)
     return place
+
+
+@function
+def places_near(s: State, address: u64, size: u64, before: u64, behind: u64, align: u64, access: u64) -> u64:
+    """Have an access's page in the shadow page table, and find it and its neighbour: 1, or 0 where they are not there.
+
+    The access is one of several: those reach from `before` bytes before its address to `behind` bytes behind, in two
+    pages at most, and are aligned where this one is at a multiple of `align`. It traps as itself; for others, nothing.
+    """
+    if address & (align - 1) != 0 or data_place(s, address, size, access) == 0:
+        return 0
+    context = data_context(s)
+    first = u64(address - before)
+    last = u64(address + behind - 1)
+    near = slot_of(s, context, first)
+    far = slot_of(s, context, last)
+    if last < first or not hits(near, first, access) or not hits(far, last, access):
+        return 0
+    s.near_addend = host_load(near + ADDEND, 8)
+    s.far_addend = host_load(far + ADDEND, 8)
+    return 1
 
 
 @function
