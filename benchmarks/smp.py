@@ -10,8 +10,8 @@ from benchmarks.report import HEADINGS
 from benchmarks.session import BUILD, Session, say
 from benchmarks.sides import Guest
 
-ROUNDS = 2_500
-NATIVE_TIMES = 5
+ROUNDS = 20_000
+NATIVE_TIMES = 2
 
 
 @dataclass

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.programs import ENVIRONMENT, PROGRAM, QUICK, call, program
+from tests.every_tier.processors import SBI_END
 from tests.virtual.machine.gdb.client import connected
+from tests.virtual.machine.programs import assembled
 
 GDB = shutil.which("gdb-multiarch")
 COMPILER = shutil.which("riscv64-linux-gnu-gcc")
@@ -128,6 +130,31 @@ def test_gdb_itself_on_hello() -> None:
             assert part in first, (part, first)
         assert process.wait(20) == 0
         assert process.stdout and b"Powering off" in process.stdout.read()
+
+
+@pytest.mark.skipif(GDB is None, reason="gdb-multiarch is not installed")
+def test_gdb_itself_on_several_processors(tmp_path: Path) -> None:
+    made = assembled(f".equ COUNT, 3\n call start_all\nother: addi s0, s0, 1\nhere: j other\n{SBI_END}")
+    kernel = tmp_path / "kernel"
+    kernel.write_bytes(made.data)
+    others = [made.symbols[name] for name in ("other", "here")]
+    with debugged("--kernel", f"{kernel},raw", "--cpus", "3", "--gdb", "0,wait", *QUICK) as (_, address):
+        text = batch(
+            address,
+            *("info threads", f"break *{others[0]}", "continue", "thread apply all p/x $pc"),
+            *("set scheduler-locking on", "thread 2", "p $mhartid", f"set var $pc = {others[1]}", "stepi", "p/x $pc"),
+            *("set var $s0 = 41", "continue", "p $s0", "info threads", "monitor info"),
+        )
+    for part in (
+        *("Thread 3 (CPU 2, supervisor mode, off)", "Thread 1 hit Breakpoint 1", "$4 = 1", f"$5 = {others[0]:#x}"),
+        *(
+            "Thread 2 hit Breakpoint 1",
+            "0x2a",
+            "* 2    Thread 2 (CPU 1, supervisor mode, running)",
+            "CPU 2, running: pc",
+        ),
+    ):
+        assert part in text, (part, text)
 
 
 @pytest.mark.skipif(GDB is None or COMPILER is None, reason="gdb-multiarch or the RISC-V compiler is not installed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from guesthouse.virtual.spec.exits import Exit
@@ -39,8 +40,18 @@ def answer(rig: Rig, exit: tuple[Any, ...]) -> None:
         s.attention = 1
 
 
-def compare(rigs: list[Rig], program: Startable, rng: random.Random, steps: int, longest: int = 200) -> dict[str, int]:
-    """Run `steps` steps in stretches of random length; raises AssertionError at the first difference, counts exits."""
+def compare(
+    rigs: list[Rig],
+    program: Startable,
+    rng: random.Random,
+    steps: int,
+    longest: int = 200,
+    disturb: Callable[[random.Random, list[Rig]], None] | None = None,
+) -> dict[str, int]:
+    """Run `steps` steps in stretches of random length; raises AssertionError at the first difference, counts exits.
+
+    `disturb` changes something on all of them between two stretches.
+    """
     first, others = rigs[0], rigs[1:]
     for rig in rigs:
         start(rig, program)
@@ -57,6 +68,8 @@ def compare(rigs: list[Rig], program: Startable, rng: random.Random, steps: int,
         left -= max(first.state.instructions - before, 0 if found[0] == Exit.BUDGET else 1)
         for rig in rigs:
             answer(rig, found)
+        if disturb is not None:
+            disturb(rng, rigs)
     for rig in others:
         if first.digest() != rig.digest():
             what = memory_difference(first.ram, rig.ram, first.memory.base)

@@ -28,6 +28,7 @@ INSTRUCTIONS = 6000
 PROGRAMS = max(4, CASES // (20 * INSTRUCTIONS)) if CASES else 4
 COMMIT = re.compile(r"core +0: \d (0x[0-9a-f]+) \(0x[0-9a-f]+\)(.*)")
 WRITE = re.compile(r" ([xf])(\d+) +(0x[0-9a-f]+)")
+ATOMIC, LOAD_RESERVED, STORE_CONDITIONAL, FUNCTION, STACK = 0x2F, 2, 3, 0x7000, 2
 START = f"""
         la      t0, handler
         csrw    mtvec, t0
@@ -76,9 +77,21 @@ def assembled(rng: random.Random, generator: Generator) -> bytes:
     image = image.replace(struct.pack("<I", VALUES), struct.pack("<I", BASE + at))
     body = plain_body(generator)
     for _ in range(INSTRUCTIONS):
-        image += body.plain()
+        image += reserved(rng, body.plain())
     end = f"csrr t0, fcsr\n li t0, 1\n li t1, {TOHOST}\n sd t0, 0(t1)\n 1: j 1b"
     return bytes(image) + assemble(end, BASE + len(image))
+
+
+def reserved(rng: random.Random, code: bytes) -> bytes:
+    """Before a store-conditional a load-reserved as wide, mostly from its address.
+
+    Far behind one, or where own stores lie between, it may succeed or fail (Zalrsc, "eventual success").
+    """
+    word = int.from_bytes(code, "little")
+    if word & 0x7F != ATOMIC or word >> 27 != STORE_CONDITIONAL:
+        return code
+    base = word >> 15 & 31 if rng.randrange(4) else STACK
+    return (LOAD_RESERVED << 27 | base << 15 | word & FUNCTION | ATOMIC).to_bytes(4, "little") + code
 
 
 def spikes_commits(image: bytes, folder: Path) -> list[tuple[int, list[tuple[str, int, int]]]]:

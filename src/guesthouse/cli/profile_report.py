@@ -48,6 +48,7 @@ class ProfileReport:
     def lines(self, places: int) -> Iterator[str]:
         """Everything but the code of engines; with the code of so many hot places."""
         yield from self._head()
+        yield from self._by_cpu()
         yield from self._by_engine()
         yield from self._by_exit()
         yield from self._by_function()
@@ -73,6 +74,18 @@ class ProfileReport:
         for sample in profile.samples:
             by_mode[MODES.get(sample.mode, "?")] += sample.weight
         yield ", ".join(f"{mode} mode {self._share(weight)}" for mode, weight in by_mode.most_common())
+
+    def _by_cpu(self) -> Iterator[str]:
+        """Nothing where there is only one."""
+        cpus, counted = self._profile.cpus, self._profile.counted
+        if len(cpus) < 2:
+            return
+        yield ""
+        times = "" if counted else f"{'native':>8}  {'Python':>8}  {'waiting':>8}  "
+        yield f"{'samples':>8}  {times}{'steps':>16}  CPU"
+        for number, cpu in enumerate(cpus):
+            seconds = "".join(f"{n / 1e9:>6.3f} s  " for n in (cpu.engine, cpu.answering, cpu.waiting))
+            yield f"{self._share(cpu.weight):>8}  {'' if counted else seconds}{cpu.steps:>16,}  {number}"
 
     def _by_engine(self) -> Iterator[str]:
         weights = Counter[str]()

@@ -26,13 +26,25 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     weight: int
 
 
+class CpuShare(msgspec.Struct, frozen=True, array_like=True):
+    """What one processor did: nanoseconds in native code, of Python, asleep; samples and their weight; steps."""
+
+    engine: int
+    answering: int
+    waiting: int
+    count: int
+    weight: int
+    steps: int
+
+
 class Profile(msgspec.Struct, frozen=True):
     """All samples, heaviest first.
 
     counted: weights are steps, not nanoseconds. names: symbol and offset of the addresses in stacks that have one.
     no_names: why there are none, "" where there are. processes: names of the programs in address spaces. pages: code
     of the hottest pages by guest-physical address. engine, waiting: nanoseconds in native code and asleep; answering:
-    of Python after each kind of exit; exits: their number; steps: by engine.
+    of Python after each kind of exit; exits: their number; steps: by engine. All of these are of all processors; cpus:
+    of each.
     """
 
     counted: bool
@@ -46,3 +58,4 @@ class Profile(msgspec.Struct, frozen=True):
     answering: dict[str, int]
     exits: dict[str, int]
     steps: dict[str, int]
+    cpus: tuple[CpuShare, ...] = ()

@@ -5,9 +5,9 @@ from collections import Counter
 from guesthouse.errors import UserError
 from guesthouse.guest.kallsyms import find_kallsyms
 from guesthouse.guest.symbols import Symbols
-from guesthouse.manager.profile import Profile, Sample
+from guesthouse.manager.profile import CpuShare, Profile, Sample
 from guesthouse.virtual.machine.machine import Machine
-from guesthouse.virtual.machine.sampling import PAGE, TASK, Samples
+from guesthouse.virtual.machine.sampling import PAGE, TASK, Sampler, Samples
 
 LINUX_AT, LINUX_SIZE = 2 << 20, 128 << 20
 """Bytes from the start of RAM to a Linux kernel, and that it may have."""
@@ -15,8 +15,9 @@ MOST_PAGES = 64
 FIRST_TASK, TASK_NAME = b"swapper", 16
 
 
-def profile_of(machine: Machine, samples: Samples) -> Profile:
+def profile_of(machine: Machine, sampler: Sampler) -> Profile:
     """What was sampled while the machine ran."""
+    samples = sampler.samples
     heat = Counter[int]()
     for place, weight in samples.weights.items():
         heat[place.physical & -PAGE] += weight
@@ -38,6 +39,17 @@ def profile_of(machine: Machine, samples: Samples) -> Profile:
         {reason.name: nanoseconds for reason, nanoseconds in samples.answering.items()},
         statistics["exits"],
         statistics["steps_by_engine"],
+        tuple(
+            CpuShare(
+                part.engine,
+                part.answering.total(),
+                part.waiting,
+                part.counts.total(),
+                part.weights.total(),
+                machine.cpu(number).instructions,
+            )
+            for number, part in enumerate(sampler.by_cpu)
+        ),
     )
 
 

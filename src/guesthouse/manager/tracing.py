@@ -45,7 +45,7 @@ class Tracer:
         if "devices" in kinds:
             machine.on_device(self._device)
         if "sbi" in kinds:
-            self._watch_firmware(machine)
+            machine.on_firmware_call(self._firmware_call)
 
     def run(self) -> Stop:
         """Run until the machine stops for a reason of its own."""
@@ -57,6 +57,7 @@ class Tracer:
 
     def _step(self) -> Stop:
         machine = self._machine
+        machine._runner.choose()
         if self._instructions:
             self._line("instruction", self._text())
         traps = machine.registers["trapped"] if self._traps else 0
@@ -92,20 +93,11 @@ class Tracer:
         name = access.device or "nothing"
         self._line("device", f"{name} {access.address:#x} {arrow} {access.value:#0{2 + 2 * access.size}x}")
 
-    def _watch_firmware(self, machine: Machine) -> None:
-        """Stand before the built-in firmware: the machine offers no hook on its calls."""
-        sbi = machine._core.sbi
-        answer = sbi.call
-
-        def call() -> None:
-            self._firmware_call(machine)
-            answer()
-
-        sbi.call = call  # type: ignore[method-assign]
-
     def _firmware_call(self, machine: Machine) -> None:
         x = machine.registers
         self._line("sbi", f"extension {x['a7']:#x} function {x['a6']} arguments {x['a0']:#x} {x['a1']:#x} {x['a2']:#x}")
 
     def _line(self, kind: str, text: str) -> None:
-        self._put(f"{self._machine.instructions:10} {self._machine.registers['pc']:#014x} {kind:11} {text}")
+        machine = self._machine
+        cpu = f" cpu {machine._core.current.number}" if machine.cpus > 1 else ""
+        self._put(f"{machine.instructions:10} {machine.registers['pc']:#014x} {kind:11} {text}{cpu}")

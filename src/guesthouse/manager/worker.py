@@ -37,7 +37,7 @@ from guesthouse.manager.protocol import (
 from guesthouse.manager.run_statistics import run_statistics
 from guesthouse.manager.tracing import Tracer
 from guesthouse.virtual.machine.machine import Machine
-from guesthouse.virtual.machine.sampling import Samples
+from guesthouse.virtual.machine.sampling import Sampler
 from guesthouse.virtual.machine.stop import Reason
 from guesthouse.virtual.machine.stop import Stop as MachineStop
 
@@ -68,7 +68,7 @@ class Worker:
         self._command: GuestCommand | None = None
         self._log: LineLog | None = None
         self._tracer: Tracer | None = None
-        self._samples: Samples | None = None
+        self._sampler: Sampler | None = None
         self._debuggers: Visitors | None = None
         self._plan = Plan()
         self._thread: threading.Thread | None = None
@@ -186,11 +186,8 @@ class Worker:
         """Run the guest to its end, traced or sampled where the plan asks for it."""
         if self._plan.profile is None:
             return self._tracer.run() if self._tracer else machine.run()
-        sampler = machine.sampler(self._plan.profile.rate, self._plan.profile.every)
-        try:
-            return sampler.run()
-        finally:
-            self._samples = sampler.samples
+        self._sampler = machine.sampler(self._plan.profile.rate, self._plan.profile.every)
+        return self._sampler.run()
 
     def _judge(self, machine: Machine, stop: MachineStop) -> Ended:
         status = stop.status
@@ -199,7 +196,7 @@ class Worker:
         text = stop.text if stop.reason is Reason.PANIC else ""
         signature = machine.signature(self._plan.signature_granularity) if self._plan.signature else None
         statistics = run_statistics(machine, time.thread_time() + machine.thread_seconds)
-        profile = profile_of(machine, self._samples) if self._samples else None
+        profile = profile_of(machine, self._sampler) if self._sampler else None
         return Ended(status & 0xFF, text, statistics, signature, profile)
 
     # --- input --------------------------------------------------------------------------------------------------------

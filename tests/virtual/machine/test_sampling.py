@@ -3,6 +3,7 @@ import pytest
 from guesthouse import Machine
 from guesthouse.virtual.machine.sampling import MONITOR, Samples
 from guesthouse.virtual.machine.stop import Reason
+from tests.every_tier.processors import SBI_END
 from tests.virtual.machine.programs import POWER_OFF, assembled, elf_file
 
 # Keeps frame pointers as compilers do: outer calls inner, which is a leaf; both save s0, inner not ra.
@@ -155,3 +156,59 @@ def test_waiting_is_measured() -> None:
         samples = sampled(machine)
         assert 0.05e9 < samples.waiting < 5e9
         assert samples.engine < samples.waiting
+
+
+SHARED = f"""
+# Hart 1 computes, the third sleeps, hart 0 looks at a clock; then it powers off.
+    call start_all
+    rdtime s0
+    li t0, 4000000
+    add s0, s0, t0
+first:
+    rdtime t0
+    bltu t0, s0, first
+    j passed
+other:
+    li t0, 1
+    beq a0, t0, second
+third:
+    wfi
+    j third
+second:
+    addi t1, t1, 1
+    j second
+{SBI_END}
+"""
+
+
+@pytest.mark.parametrize("engine", ["interpreter", "auto"])
+def test_all_processors_are_sampled(engine: str) -> None:
+    made = assembled(".equ COUNT, 3\n" + SHARED)
+    with Machine(kernel=made.data, memory="64M", cpus=3, engine=engine) as machine:
+        sampler = machine.sampler(rate=500.0)
+        assert sampler.run().reason is Reason.POWER_OFF
+        at, whole = made.symbols, sampler.samples
+        assert share_in(whole, at["first"], at["first"] + 8) > 0.1
+        assert share_in(whole, at["second"], at["second"] + 8) > 0.1
+        one, two, three = sampler.by_cpu
+        assert share_in(one, at["first"], at["first"] + 8) > 0.9
+        assert share_in(two, at["second"], at["second"] + 8) > 0.9
+        assert min(one.counts.total(), two.counts.total()) >= 10
+        assert three.counts.total() < 5 and three.waiting > 0.1e9 > three.engine
+        assert whole.counts == one.counts + two.counts + three.counts
+        assert whole.engine == one.engine + two.engine + three.engine
+        weighed = two.weights.total()
+        assert 0.5 * two.engine < weighed < 1.1 * (two.engine + two.answering.total())
+
+
+def test_steps_of_several_processors_are_the_same_each_time() -> None:
+    found = []
+    for _ in range(2):
+        made = assembled(".equ COUNT, 3\n" + SHARED.replace("4000000", "4000"))
+        with Machine(kernel=made.data, memory="64M", cpus=3, engine="interpreter", clock="instructions") as machine:
+            sampler = machine.sampler(every=1009)
+            assert sampler.run().reason is Reason.POWER_OFF
+            assert sampler.samples.counts.total() == machine.instructions // 1009
+            found.append([part.weights for part in sampler.by_cpu])
+    assert found[0] == found[1]
+    assert min(part.total() for part in found[0][:2]) > 100_000

@@ -129,7 +129,12 @@ def test_every_processor_runs(engine: str, cpus: int) -> None:
         assert all(counts), counts
         assert [tested.cpu(n).registers["s2"] for n in range(1, cpus)] == list(range(1, cpus))
         found = tested.statistics()
-        assert found["steps"] == sum(found["steps_by_cpu"]) == sum(tested.cpu(n).instructions for n in range(cpus))
+        assert found["steps"] == sum(tested.cpu(n).instructions for n in range(cpus))
+        own = list(found["cpus"].values())
+        for name in ("steps", "traps", "misses"):
+            assert found[name] == sum(one[name] for one in own)
+        assert all(one["steps"] and one["seconds"] >= 0 for one in own)
+        assert found["exits"]["HYPERCALL"] == own[0]["exits"]["HYPERCALL"]
 
 
 def test_a_run_ends_at_its_time_and_goes_on() -> None:
@@ -248,10 +253,66 @@ def test_too_many_or_few_are_refused(cpus: int) -> None:
         machine(COUNTING, cpus)
 
 
-def test_debuggers_and_samplers_want_one_processor() -> None:
-    tested, _ = machine(COUNTING)
+LOOPING = """
+# Every hart counts its rounds in s0.
+    call start_all
+other:
+    addi s0, s0, 1
+here:
+    j other
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_breakpoint_is_passed_unreported_where_several_come_to_it(engine: str) -> None:
+    tested, symbols = machine(LOOPING, 3, engine)
     with tested:
-        with pytest.raises(UserError, match="one CPU"):
-            tested.debugger()
-        with pytest.raises(UserError, match="one CPU"):
-            tested.sampler()
+        tested.breakpoint(symbols["here"])
+        met = [0, 0, 0]
+        for _ in range(60):
+            stop = tested.run(timeout=20)
+            assert (stop.reason, stop.address) == (Reason.BREAKPOINT, symbols["here"])
+            assert tested.registers["mhartid"] == stop.cpu and tested.registers["pc"] == symbols["here"]
+            met[stop.cpu] += 1
+        assert sum(count > 0 for count in met) > 1
+        for number, count in enumerate(met):
+            assert tested.cpu(number).registers["s0"] in (count, count + 1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_hooks_see_every_processor_and_stop_it_where_it_is(engine: str) -> None:
+    tested, symbols = machine(LOOPING, 3, engine)
+    seen = [0, 0, 0]
+
+    def met(machine: Machine) -> None:
+        number = machine.registers["mhartid"]
+        seen[number] += 1
+        assert machine.registers["s0"] == seen[number]
+        if sum(seen) % 50 == 0:
+            machine.stop()
+
+    with tested:
+        hook = tested.on_execute(symbols["here"], met)
+        for _ in range(4):
+            stop = tested.run(timeout=20)
+            assert stop.reason is Reason.STOPPED
+            assert tested.registers["pc"] == symbols["here"]
+            assert tested.cpu(stop.cpu).registers["s0"] == seen[stop.cpu]
+        assert sum(seen) >= 200
+        hook.remove()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_saved_at_a_breakpoint_and_loaded_all_go_on(engine: str) -> None:
+    tested, symbols = machine(LOOPING, 3, engine)
+    with tested:
+        point = tested.breakpoint(symbols["here"])
+        assert tested.run(timeout=20).reason is Reason.BREAKPOINT
+        point.remove()
+        tested.run(timeout=0.1)
+        data = tested.save()
+        before = [tested.cpu(number).registers["s0"] for number in range(3)]
+    with Machine.load(data, engine=engine) as loaded:
+        assert [loaded.cpu(number).registers["s0"] for number in range(3)] == before
+        loaded.run(timeout=0.2)
+        assert all(loaded.cpu(number).registers["s0"] > count for number, count in enumerate(before))

@@ -29,13 +29,15 @@ class Cpu:
         """False: it waits for another one to start it (SBI's hart state management)."""
         self.waiting = False
         """The guest has executed a wait for interrupt and nothing has woken it."""
+        self.held = False
+        """A debugger has it stand still while others run."""
         self._event = threading.Event()
         self._asleep = False
 
     @property
     def idle(self) -> bool:
         """Whether it has nothing to run now."""
-        return self.waiting or not self.started
+        return self.waiting or not self.started or self.held
 
     def wake(self) -> None:
         """Have it look at interrupts, and end its sleep; from any thread, behind whatever it is to find."""
@@ -59,11 +61,11 @@ class Cpu:
 
     def due(self) -> int:
         """The machine's clock in nanoseconds at which a timer ends its waiting; all ones for never."""
-        return int(next_timer(self.state)) if self.started else MASK64
+        return int(next_timer(self.state)) if self.started and not self.held else MASK64
 
     def ready(self, now: int) -> bool:
         """Whether it has something to run; ends its waiting where an interrupt or a timer does."""
-        if not self.started:
+        if not self.started or self.held:
             return False
         if self.waiting and (self.state.attention or self.due() <= now):
             self.waiting = False

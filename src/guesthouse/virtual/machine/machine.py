@@ -166,7 +166,7 @@ class Machine:
 
     def stop(self) -> None:
         """Have `run` come back with STOPPED at the next instruction; from any thread or callback."""
-        self._runner.ask_to_stop()
+        self._runner.stop_here()
 
     def post(self, call: Callable[[], object]) -> None:
         """Have `call` done by the thread that runs the machine, soon; from any thread. Devices are touched only so."""
@@ -174,8 +174,6 @@ class Machine:
 
     def sampler(self, rate: float = RATE, every: int | None = None) -> Sampler:
         """What runs the guest and takes samples of where its time goes; see `Sampler`."""
-        if self.cpus > 1:
-            raise UserError("Only a machine with one CPU can be sampled yet; leave the number of CPUs out.")
         return Sampler(self._core, self._runner, rate, every)
 
     def reset(self) -> None:
@@ -212,7 +210,7 @@ class Machine:
     @property
     def thread_seconds(self) -> float:
         """CPU time, in seconds, that processors have taken in threads of their own (several processors only)."""
-        return self._runner.thread_seconds
+        return sum(self._runner.thread_seconds)
 
     # --- processors ---------------------------------------------------------------------------------------------------
 
@@ -279,8 +277,6 @@ class Machine:
 
     def debugger(self, *, wait: bool = False) -> Debugger:
         """What serves debuggers from now on, wherever they come from; see `gdb` for one that listens."""
-        if self.cpus > 1:
-            raise UserError("A debugger can only look at a machine with one CPU yet; leave the number of CPUs out.")
         if self._debugger is None:
             self._debugger = import_module(GDB + ".debugger").Debugger(self, self._runner, wait=wait)
             self._runner.interactive = True

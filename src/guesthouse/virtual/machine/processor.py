@@ -29,6 +29,8 @@ class Processor:
         self.exits: Counter[Exit] = Counter()
         self.run: Callable[[int], Exit] = cpu.engine.run
         """Runs native code."""
+        self.rest: Callable[[float | None, Callable[[], None] | None], None] = cpu.sleep
+        """Sleeps; with `run` what a sampler puts itself in the place of."""
         self._ask_to_stop = ask_to_stop
         self._passing = 0
         self._passed: tuple[int, ...] = ()  # what the passing is about
@@ -44,6 +46,10 @@ class Processor:
 
     def restart(self) -> None:
         """The guest starts again."""
+        self._passing, self._reported = 0, ()
+
+    def report_again(self) -> None:
+        """What it has just come to is to be reported once more: somebody else's report came first."""
         self._passing, self._reported = 0, ()
 
     def go(self, goal: int, looked_at: bool) -> tuple[bool, Stop | None]:
@@ -70,6 +76,9 @@ class Processor:
                     return False, None
             elif reason is Exit.BUDGET:
                 continue
+            elif reason is Exit.ATTENTION:
+                state.request = 0  # whoever asked is served next anyway
+                return False, None
             else:
                 answer = self._answers.get(reason)
                 return False, answer() if answer else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Collection, Sequence
 
 from guesthouse.virtual.machine.console import Wanted
 from guesthouse.virtual.machine.core import Core
@@ -37,11 +37,10 @@ class Runner:
         self.interactive = False
         self.ended: Stop | None = None
         self.rest = core.inbox.wait
-        """Sleeps; with `enter` what a sampler puts itself in the place of."""
+        """Sleeps; what a sampler puts itself in the place of."""
         self.restarts = 0
         self.stopping = False
         """A stop has been asked for that no run has answered yet."""
-        self._sampling = False
         self._pausing = False
         self._stretch = SHORTEST if len(core.cpus) == 1 else QUANTUM
         self._until: Wanted | None = None
@@ -54,22 +53,13 @@ class Runner:
         self._parallel = False
 
     @property
-    def enter(self) -> Callable[[int], Exit]:
-        """Runs the first processor's native code."""
-        return self.processors[0].run
-
-    @enter.setter
-    def enter(self, run: Callable[[int], Exit]) -> None:
-        self.processors[0].run = run
-
-    @property
     def exits(self) -> Counter[Exit]:
         """Exits of all processors by reason."""
         return sum((processor.exits for processor in self.processors), Counter[Exit]())
 
     @property
-    def thread_seconds(self) -> float:
-        """CPU time that processors took in threads of their own."""
+    def thread_seconds(self) -> Sequence[float]:
+        """CPU time that each processor took in threads of its own."""
         return self._team.seconds
 
     @property
@@ -86,19 +76,51 @@ class Runner:
         self.core.inbox.post(self._note_stop)
 
     def _note_stop(self) -> None:
-        self.stopping = True
+        if self._team.inside:
+            self._team.end(Stop(Reason.STOPPED, cpu=self.core.current.number))
+        else:
+            self.stopping = True
+
+    def stop_here(self) -> None:
+        """As `ask_to_stop`; a processor whose callback this is does nothing more."""
+        if self._team.inside:
+            self._note_stop()
+        else:
+            self.ask_to_stop()
 
     def pause(self) -> None:
-        """Have the run end at the next instruction for the debugger; from the machine's thread."""
-        self._pausing = True
-        self.core.state.request = 1
+        """Have the run end at the next instruction for the debugger; from a thread that has the machine for itself."""
+        if self._team.inside:
+            self._team.end(Stop(Reason.DEBUGGER, cpu=self.core.current.number))
+        else:
+            self._pausing = True
+            self.core.state.request = 1
 
-    def ask_for_sample(self) -> None:
-        """Have the run end with SAMPLE at the next look at what was posted; from any thread."""
-        self.core.inbox.post(self._note_sample)
+    def hold(self, numbers: Collection[int]) -> None:
+        """Have these processors stand still from the next run on, all others run."""
+        for cpu in self.core.cpus:
+            cpu.held = cpu.number in numbers
 
-    def _note_sample(self) -> None:
-        self._sampling = True
+    def lend(self, numbers: Collection[int], steps: int) -> Stop | None:
+        """Have each of these processors, that do not wait, do up to so many steps; until there is a reason to stop."""
+        core, current = self.core, self.core.current
+        for processor in (self.processors[number] for number in numbers):
+            state = processor.cpu.state
+            goal, finished = int(state.instructions) + steps, False
+            while not finished and processor.cpu.ready(core.clock.now()) and core.switch.stop is None:
+                core.current = processor.cpu
+                core.clock.turn_to(state)
+                finished, stop = processor.go(goal, False)
+                if stop is None and self._pausing:
+                    stop = Stop(Reason.DEBUGGER, cpu=processor.cpu.number)
+                if stop is not None:
+                    self._pausing = False
+                    return stop
+                if core.switch.restarting:
+                    return None
+        core.current = current
+        core.clock.turn_to(current.state)
+        return None
 
     def run(self, budget: int | None, timeout: float | None, until: Wanted | None) -> Stop:
         """Run until something is a reason to stop; see `Machine.run`."""
@@ -116,6 +138,8 @@ class Runner:
                 stop = self._turn(limit, deadline)
             if stop.reason in ENDS:
                 self.ended = stop
+            if stop.reason is Reason.DEBUGGER:
+                self._pausing = False
         finally:
             self.core.console.flush()
         return stop
@@ -212,9 +236,6 @@ class Runner:
         if self._pausing:
             self._pausing = False
             return Stop(Reason.DEBUGGER)
-        if self._sampling:
-            self._sampling = False
-            return Stop(Reason.SAMPLE)
         return None
 
     def reset(self) -> None:
@@ -235,6 +256,11 @@ class Runner:
             processor.restart()
         self.turns.restart()
         self.core.reset()
+
+    def choose(self) -> None:
+        """Have as the current processor the one whose turn the next step is, where they take turns."""
+        if len(self.processors) > 1:
+            self.turns.take()
 
     # --- one stretch --------------------------------------------------------------------------------------------------
 
@@ -302,6 +328,6 @@ class Runner:
     def _wake(self) -> None:
         """Have a processor run: who has a reason to, else the one that ran last."""
         now, current = self.core.clock.now(), self.core.current
-        if not any(cpu.ready(now) for cpu in self.core.cpus) and current.started:
+        if not any(cpu.ready(now) for cpu in self.core.cpus) and current.started and not current.held:
             current.waiting = False
             current.state.attention = 1

@@ -19,7 +19,6 @@ class Reason(Enum):
     TEXT = "the console has shown the text waited for"
     DEBUGGER = "a debugger wants the machine; `Machine.run` serves it and never answers so"
     STOPPED = "somebody called `stop`"
-    SAMPLE = "a sample is to be taken; only a `Sampler` sees this"
     WAITING = "the guest waits, and nothing but input could wake it"
 
 

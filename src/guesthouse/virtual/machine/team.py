@@ -37,15 +37,16 @@ class Team:
         self.stop: Stop | None = None
         """What a processor has come to that ends the run."""
         self.failure: BaseException | None = None
-        self.seconds = 0.0
-        """CPU time of all threads that have ended."""
+        self.seconds = [0.0] * len(processors)
+        """CPU time of each processor's threads that have ended."""
 
     def start(self) -> None:
-        """Let the processors run."""
+        """Let the processors run; who ended the last run begins last, so that all get on however often they stop."""
+        last = self.stop.cpu + 1 if self.stop is not None else 0
         self._halting, self.stop = False, None
         self._threads = [
             threading.Thread(target=self._run, args=(processor,), name=f"cpu{processor.cpu.number}", daemon=True)
-            for processor in self._processors
+            for processor in (*self._processors[last:], *self._processors[:last])
         ]
         for thread in self._threads:
             thread.start()
@@ -62,6 +63,17 @@ class Team:
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
+
+    @property
+    def inside(self) -> bool:
+        """Whether the caller is one of the threads; it then has the machine for itself."""
+        return threading.current_thread() in self._threads
+
+    def end(self, stop: Stop) -> None:
+        """Have the run end, at once for the thread that calls; where another one was first, this is left out."""
+        if self.stop is None:
+            self.stop = stop
+        self._core.inbox.ring()
 
     @property
     def dormant(self) -> bool:
@@ -85,14 +97,14 @@ class Team:
                     self._go(processor)
                 else:
                     self._sleep(processor)
-            if not self._over():
+            if self._core.switch.stop is None and not self._core.switch.restarting and self.failure is None:
                 with self._lock:
                     processor.finish_access()
         except BaseException as error:
             self.failure = error
         finally:
             with self._lock:
-                self.seconds += time.thread_time() - began
+                self.seconds[cpu.number] += time.thread_time() - began
             self._core.inbox.ring()
 
     def _go(self, processor: Processor) -> None:
@@ -107,8 +119,10 @@ class Team:
         with self._lock:
             core.current = cpu
             stop = processor.answer(reason)
-            if stop is not None and self.stop is None:
-                self.stop = stop
+            if stop is not None and self.stop is not None:
+                processor.report_again()
+            elif stop is not None:
+                self.end(stop)
             unsent = core.console.unsent
         if unsent:
             core.inbox.ring()
@@ -118,6 +132,6 @@ class Team:
         due = cpu.due()
         ahead = due - self._core.clock.now()
         if due == MASK64:
-            cpu.sleep(None, self._core.inbox.ring)
+            processor.rest(None, self._core.inbox.ring)
         elif ahead > SPIN:
-            cpu.sleep((ahead - SPIN // 2) / 1e9)
+            processor.rest((ahead - SPIN // 2) / 1e9, None)

@@ -19,7 +19,11 @@ class FakeTarget:
     """Two processors, 32 KiB of memory."""
 
     def __init__(self) -> None:
-        self.processors = {1: SimpleNamespace(registers={"mode": 1}), 2: SimpleNamespace(registers={"mode": 3})}
+        self.processors = {
+            1: SimpleNamespace(registers={"mode": 1}, doing="running"),
+            2: SimpleNamespace(registers={"mode": 3}, doing="waiting"),
+        }
+        self.thread = 1
         self.physical = False
         self.memory = bytearray(len(RAM))
         self.registers = {thread: dict.fromkeys(range(65), 0) for thread in (1, 2)}
@@ -130,13 +134,29 @@ def test_the_description_is_given_in_parts(talk: Talk) -> None:
 def test_threads_are_processors(talk: Talk) -> None:
     assert talk.ask(b"qfThreadInfo") == b"m1,2"
     assert talk.ask(b"qsThreadInfo") == b"l"
-    assert bytes.fromhex(talk.ask(b"qThreadExtraInfo,2").decode()) == b"CPU 1, machine mode"
+    assert bytes.fromhex(talk.ask(b"qThreadExtraInfo,2").decode()) == b"CPU 1, machine mode, waiting"
     assert (talk.ask(b"T2"), talk.ask(b"T3")[:1]) == (b"OK", b"E")
     assert (talk.ask(b"Hg2"), talk.ask(b"qC"), talk.ask(b"Hg0"), talk.ask(b"Hc-1")) == (b"OK", b"QC2", b"OK", b"OK")
     talk.ask(b"P5=0100000000000000")
     assert (talk.target.registers[1][5], talk.target.registers[2][5]) == (0, 1)
     assert talk.ask(b"Hg7")[:1] == b"E"
     assert talk.ask(b"qAttached") == b"1"
+
+
+def test_who_runs_steps_and_rests(talk: Talk) -> None:
+    for packet, stepping, resting in (
+        (b"c", (), ()),
+        (b"vCont;c", (), ()),
+        (b"vCont;c:2", (), (1,)),
+        (b"vCont;s:2;c", (2,), ()),
+        (b"vCont;s:1", (1,), (2,)),
+        (b"vCont;r80000000,80000008:2;c", (2,), ()),
+        (b"s", (1,), ()),
+    ):
+        talk.silent(packet)
+        assert talk.session.phase is (Phase.STEPPING if stepping else Phase.RUNNING)
+        assert (talk.session.stepping, talk.session.resting) == (frozenset(stepping), frozenset(resting)), packet
+        talk.session.stopped(Stopped())
 
 
 def test_points(talk: Talk) -> None:

@@ -41,7 +41,8 @@ def _info(target: Target, words: Sequence[str]) -> Outcome:
     ]
     for thread, processor in target.processors.items():
         r = processor.registers
-        lines.append(f"CPU {thread - 1}: pc {r['pc']:#x}, mode {r['mode']}, satp {r['satp']:#x}")
+        doing = processor.doing
+        lines.append(f"CPU {thread - 1}, {doing}: pc {r['pc']:#x}, mode {r['mode']}, satp {r['satp']:#x}")
     addresses, stepping = "physical" if target.physical else "virtual", "no" if target.masks_interrupts else "the"
     lines.append(f"memory is read by {addresses} address; a step takes {stepping} interrupts")
     return Outcome("\n".join([*lines, ""]))
@@ -67,7 +68,7 @@ def _translate(target: Target, words: Sequence[str]) -> Outcome:
         address = int(words[0], 0)
     except (IndexError, ValueError):
         return Outcome("Give an address, such as `monitor translate 0xffffffff80000000`.\n")
-    physical = next(iter(target.processors.values())).memory.translate(address)
+    physical = target.processors[target.thread].memory.translate(address)
     return Outcome("It is not mapped.\n" if physical is None else f"{physical:#x}\n")
 
 

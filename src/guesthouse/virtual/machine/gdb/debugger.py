@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SYSTEM, FUNCTION = 0x73, 0x7000
 INTERRUPT_ENABLES = (0x104, 0x304)  # the CSRs sie and mie
+MEANWHILE = 64
+"""Steps that a processor goes on for while another one does one."""
 
 
 class Client(Protocol):
@@ -97,14 +99,18 @@ class Debugger:
         if self._target is not None:
             self._target.clear()
         self._client = self._session = self._target = self._hit = None
+        self._runner.hold(())
         self._finishing = False
 
     def _met(self, point: Point, address: int, done: bool) -> None:
         """The guest has come to a point; `done`: and made the access that it watches."""
+        number = self._core.current.number
         if self._hit is None:
-            self._hit = Stopped(point=point, address=address)
+            self._hit = Stopped(point=point, address=address, thread=number + 1)
             self._finishing = point.kind >= Kind.WRITE and not done
             self._runner.pause()
+        elif self._hit.thread != number + 1:
+            self._runner.processors[number].report_again()
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -117,7 +123,7 @@ class Debugger:
             left = None if limit is None else limit - self._machine.instructions
             seconds = None if deadline is None else max(0.0, deadline - time.monotonic())
             single = self._single and (left is None or left > 0)
-            stop = self._step(seconds, until) if single else self._runner.run(left, seconds, until)
+            stop = self._step(limit, seconds, until) if single else self._runner.run(left, seconds, until)
             if not self._judge(stop, single) or (limit is not None and self._machine.instructions >= limit):
                 return stop if stop.reason is not Reason.DEBUGGER else Stop(Reason.BUDGET)
 
@@ -142,6 +148,7 @@ class Debugger:
             clock.set(now)
         if self._target is not None and self._session is not None and self._session.phase is Phase.RUNNING:
             self._target.apply()
+            self._runner.hold({thread - 1 for thread in self._session.resting})
 
     def _judge(self, stop: Stop, single: bool) -> bool:
         """Tell the debugger what happened; whether the run goes on then."""
@@ -153,19 +160,19 @@ class Debugger:
             return False
         if stop.reason is Reason.DEBUGGER:
             if not self._finishing:
-                self._stopped(session, self._hit or Stopped(INTERRUPTED))
+                self._stopped(session, self._hit or Stopped(INTERRUPTED, thread=stop.cpu + 1))
             return True
         if not single or stop.reason is not Reason.BUDGET:
             return False
         if self._hit is not None:
             self._stopped(session, self._hit)
         elif not self._in_range(session):
-            self._stopped(session, Stopped())
+            self._stopped(session, Stopped(thread=min(session.stepping)))
         return True
 
     def _in_range(self, session: Session) -> bool:
         first, end = session.range
-        return first <= self._machine.registers["pc"] < end
+        return all(first <= self._machine.cpu(thread - 1).registers["pc"] < end for thread in session.stepping)
 
     def _stopped(self, session: Session, stopped: Stopped) -> None:
         self._hit, self._finishing = None, False
@@ -180,22 +187,45 @@ class Debugger:
 
     # --- one instruction ----------------------------------------------------------------------------------------------
 
-    def _step(self, timeout: float | None, until: Wanted | None) -> Stop:
+    def _step(self, limit: int | None, timeout: float | None, until: Wanted | None) -> Stop:
+        """One instruction of each processor that steps, and a few of those that go on, so that none waits for ever.
+
+        All in this thread. Where the machine's steps are limited, the others do nothing.
+        """
+        session, stop = self._session, Stop(Reason.BUDGET)
+        stepping = session.stepping if session is not None and not self._finishing else frozenset[int]()
+        for thread in sorted(stepping) if self._hit is None else [self._hit.thread]:
+            if self._core.cpus[thread - 1].started:
+                stop = self._step_one(thread - 1, timeout, until)
+            if stop.reason is not Reason.BUDGET or self._hit is not None:
+                return stop
+        if session is not None and limit is None:
+            others = {cpu.number for cpu in self._core.cpus} - {t - 1 for t in stepping | session.resting}
+            stop = self._runner.lend(sorted(others), MEANWHILE) or stop
+        return stop
+
+    def _step_one(self, number: int, timeout: float | None, until: Wanted | None) -> Stop:
         """One instruction, not an interrupt in its place unless that is wanted or it chooses which are enabled.
 
         Waiting for an interrupt then does nothing, as when a hardware debugger steps (debug specification, 4.4).
         """
-        runner, state = self._runner, self._core.state
-        if self._target is None or not self._target.masks_interrupts or self._enables_interrupts():
-            return runner.run(1, timeout, until)
-        enabled, restarts = int(state.mie), runner.restarts
-        state.mie, runner.waiting = 0, False
+        runner, core = self._runner, self._core
+        core.current = cpu = core.cpus[number]
+        runner.hold({other.number for other in core.cpus} - {number})
+        masked = self._target is not None and self._target.masks_interrupts and not self._enables_interrupts()
+        enabled, restarts = int(cpu.state.mie), runner.restarts
+        if masked:
+            cpu.state.mie = 0
+        if masked or len(core.cpus) > 1:
+            cpu.waiting = False
         try:
             return runner.run(1, timeout, until)
         finally:
-            if runner.restarts == restarts:
-                state.mie, runner.waiting = enabled, False
-            state.attention = 1
+            runner.hold(())
+            if masked:
+                if runner.restarts == restarts:
+                    cpu.state.mie, cpu.waiting = enabled, False
+                cpu.state.attention = 1
 
     def _enables_interrupts(self) -> bool:
         """Whether the next instruction reads or writes which interrupts are enabled."""

@@ -52,6 +52,8 @@ class Session:
         self.phase = Phase.HELD
         self.stepping: frozenset[int] = frozenset()
         """Threads that do one instruction, while STEPPING."""
+        self.resting: frozenset[int] = frozenset()
+        """Threads that the debugger has not named, which stand still while others run or step."""
         self.range = (0, 0)
         """Steps go on while the pc is in it: first address, the one behind."""
         self._target = target
@@ -59,7 +61,6 @@ class Session:
         self._acknowledges = True
         self._last = b""
         self._out = bytearray()
-        self._thread = 1  # that registers and memory are of
         self._stopped = Stopped()
         self._features: frozenset[bytes] = frozenset()
         self._document = target_description()
@@ -113,7 +114,7 @@ class Session:
         """The machine stands still; gives what to send, with answers to what came meanwhile."""
         if stopped.signal == INTERRUPTED and self._unpacker.interrupted():
             self._unpacker.next()
-        self.phase, self._stopped, self._thread = Phase.HELD, stopped, stopped.thread
+        self.phase, self._stopped, self._target.thread = Phase.HELD, stopped, stopped.thread
         self._reply(self._stop_reply())
         self._serve()
         return self._taken()
@@ -161,23 +162,23 @@ class Session:
         return self._stop_reply()
 
     def _read_general(self, text: bytes) -> bytes:
-        return self._target.read_general(self._thread).hex().encode()
+        return self._target.read_general(self._target.thread).hex().encode()
 
     def _write_general(self, text: bytes) -> bytes:
-        self._target.write_general(self._thread, bytes.fromhex(text.decode()))
+        self._target.write_general(self._target.thread, bytes.fromhex(text.decode()))
         return OK
 
     def _read_register(self, text: bytes) -> bytes:
-        return self._target.read_register(self._thread, _number(text)).hex().encode()
+        return self._target.read_register(self._target.thread, _number(text)).hex().encode()
 
     def _write_register(self, text: bytes) -> bytes:
         number, _, value = text.partition(b"=")
-        self._target.write_register(self._thread, _number(number), bytes.fromhex(value.decode()))
+        self._target.write_register(self._target.thread, _number(number), bytes.fromhex(value.decode()))
         return OK
 
     def _read_memory(self, text: bytes) -> bytes:
         address, length = _numbers(text)
-        return self._target.read_memory(self._thread, address, min(length, PACKET_SIZE // 2)).hex().encode()
+        return self._target.read_memory(self._target.thread, address, min(length, PACKET_SIZE // 2)).hex().encode()
 
     def _write_memory(self, text: bytes) -> bytes:
         place, _, digits = text.partition(b":")
@@ -191,13 +192,13 @@ class Session:
         address, length = _numbers(place)
         if len(data) != length:
             return BAD
-        self._target.write_memory(self._thread, address, data)
+        self._target.write_memory(self._target.thread, address, data)
         return OK
 
     def _insert(self, text: bytes) -> bytes:
         kind, address, length = _point(text)
         physical = self._target.physical and kind >= Kind.WRITE
-        self._target.insert(self._thread, Point(kind, address, length, physical))
+        self._target.insert(self._target.thread, Point(kind, address, length, physical))
         return OK
 
     def _remove(self, text: bytes) -> bytes:
@@ -210,7 +211,7 @@ class Session:
         """`Hg` chooses the processor that is looked at; `Hc`, of old, what runs on, which `vCont` says better."""
         threads = self._threads(text[1:])
         if text[:1] == b"g":
-            self._thread = threads[0]
+            self._target.thread = threads[0]
         return OK
 
     def _threads(self, text: bytes) -> list[int]:
@@ -218,7 +219,7 @@ class Session:
         number = int(text, 16)
         known = list(self._target.processors)
         if number == 0:
-            return [self._thread]
+            return [self._target.thread]
         if number != -1 and number not in known:
             raise KeyError(number)
         return known if number == -1 else [number]
@@ -227,7 +228,7 @@ class Session:
         return OK if self._threads(text) else BAD
 
     def _current(self, text: bytes) -> bytes:
-        return b"" if text else b"QC%x" % self._thread  # other requests begin so, too
+        return b"" if text else b"QC%x" % self._target.thread  # other requests begin so, too
 
     def _first_threads(self, text: bytes) -> bytes:
         return b"m" + b",".join(b"%x" % thread for thread in self._target.processors)
@@ -237,9 +238,9 @@ class Session:
 
     def _about_thread(self, text: bytes) -> bytes:
         (thread,) = self._threads(text)
-        mode = self._target.processors[thread].registers["mode"]
-        name = ("user", "supervisor", "", "machine")[mode]
-        return f"CPU {thread - 1}, {name} mode".encode().hex().encode()
+        processor = self._target.processors[thread]
+        name = ("user", "supervisor", "", "machine")[processor.registers["mode"]]
+        return f"CPU {thread - 1}, {name} mode, {processor.doing}".encode().hex().encode()
 
     # --- going on -----------------------------------------------------------------------------------------------------
 
@@ -252,15 +253,15 @@ class Session:
         self._start(frozenset(), text.partition(b";")[2])
 
     def _step(self, text: bytes) -> None:
-        self._start(frozenset([self._thread]), text)
+        self._start(frozenset([self._target.thread]), text)
 
     def _step_with_signal(self, text: bytes) -> None:
-        self._start(frozenset([self._thread]), text.partition(b";")[2])
+        self._start(frozenset([self._target.thread]), text.partition(b";")[2])
 
     def _start(self, stepping: frozenset[int], place: bytes) -> None:
         if place:
-            self._target.write_register(self._thread, PC, int(place, 16).to_bytes(8, "little"))
-        self.stepping, self.range = stepping, (0, 0)
+            self._target.write_register(self._target.thread, PC, int(place, 16).to_bytes(8, "little"))
+        self.stepping, self.resting, self.range = stepping, frozenset(), (0, 0)
         self.phase = Phase.STEPPING if stepping else Phase.RUNNING
 
     def _continue(self, text: bytes) -> bytes | None:
@@ -277,6 +278,7 @@ class Session:
         stepping = [number for number, action in actions.items() if action[:1] in b"sSr"]
         ranges = [_numbers(actions[number][1:]) for number in stepping if actions[number][:1] == b"r"]
         self._start(frozenset(stepping), b"")
+        self.resting = frozenset(self._target.processors) - frozenset(actions)
         self.range = ranges[0] if ranges else (0, 0)
         return None
 

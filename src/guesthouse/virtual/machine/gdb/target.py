@@ -9,7 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from guesthouse.errors import UserError
-from guesthouse.virtual.machine.gdb.description import GENERAL, REGISTERS, Register
+from guesthouse.virtual.machine.cpu import Cpu
+from guesthouse.virtual.machine.gdb.description import GENERAL, PC, REGISTERS, Register
 from guesthouse.virtual.machine.hooks import Access, Handle
 from guesthouse.virtual.machine.inspection import EveryonesMemory, Registers
 
@@ -45,8 +46,16 @@ class Point:
 class Processor:
     """One of the guest's processors."""
 
+    cpu: Cpu
     registers: Registers
     memory: EveryonesMemory
+
+    @property
+    def doing(self) -> str:
+        """What it does while nobody holds the machine, in a word."""
+        if not self.cpu.started:
+            return "off"
+        return "waiting" if self.cpu.waiting else "running"
 
 
 class Target:
@@ -60,7 +69,13 @@ class Target:
 
     def __init__(self, machine: Machine, hit: Callable[[Point, int, bool], None]) -> None:
         self.machine = machine
-        self.processors = {1: Processor(machine.registers, EveryonesMemory(machine._core))}
+        core = machine._core
+        self.processors = {
+            cpu.number + 1: Processor(cpu, machine.cpu(cpu.number).registers, EveryonesMemory(core, cpu))
+            for cpu in core.cpus
+        }
+        self.thread = 1
+        """The processor that is looked at."""
         self.physical = False
         """Addresses of memory are guest-physical."""
         self.masks_interrupts = True
@@ -93,7 +108,10 @@ class Target:
         register = _known(number)
         if register.read_only or len(data) != register.size:
             raise UserError(f"The register {register.name} can't be written so.")
-        self.processors[thread].registers[register.ours] = int.from_bytes(data, "little")
+        processor = self.processors[thread]
+        processor.registers[register.ours] = int.from_bytes(data, "little")
+        if register.number == PC:
+            processor.cpu.waiting = False  # what it waited for was elsewhere
 
     # --- memory -------------------------------------------------------------------------------------------------------
 
