@@ -14,6 +14,7 @@ PURE = frozenset(
     | {"zext", "sext", "trunc", "inttoptr", "bitcast"}
 )
 SPARE = re.compile(r"%u\d+")
+EMPTY = re.compile(r"\w+:$|  br |  %u\d+ = add ")  # a line of alternatives that do nothing but compute an address
 
 
 def branch(condition: str, yes: str, no: str, likely: bool | None = None) -> str:
@@ -108,6 +109,15 @@ class FunctionText:
             return False
         self._lines.pop()
         self.block = block
+        return True
+
+    def straighten(self, mark: int, block: str | None, known: dict[str, str]) -> bool:
+        """Go on in the block that was written at a mark, if since then come only jumps and what nobody may want."""
+        written = self._lines[mark:]
+        if not all(isinstance(line, str) and EMPTY.match(line) for line in written):
+            return False
+        self._lines[mark:] = [line for line in written if isinstance(line, str) and line.startswith("  %u")]
+        self.block, self.known = block, known
         return True
 
     def mark(self) -> int:

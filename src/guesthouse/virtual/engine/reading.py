@@ -109,8 +109,11 @@ class Reading:
         self.text.end(f"br label %{label}")
         return block
 
-    def _phi(self, incoming: list[tuple[str, Value]], spare: bool = False) -> Value:
-        """The value that comes from whichever block control came from; `spare`: perhaps nobody wants it."""
+    def _phi(self, incoming: list[tuple[str, Value]], spare: bool = False, select: str = "") -> Value:
+        """The value that comes from whichever block control came from; `spare`: perhaps nobody wants it.
+
+        `select`: the i1 condition for the first of two, where control was one after all.
+        """
         first = incoming[0][1]
         if all(value == first for _, value in incoming):
             return first
@@ -123,10 +126,16 @@ class Reading:
             texts.append(f"[ {value.ir}, %{label} ]")
         kind = "i1" if flags else "i64"
         write = self.text.spare if spare else self.text.value
+        if select:
+            yes, no = (value.ir for _, value in incoming)
+            return Value(write(f"select i1 {select}, {kind} {yes}, {kind} {no}"), low, high, flags)
         return Value(write(f"phi {kind} " + ", ".join(texts)), low, high, flags)
 
-    def _merge(self, ends: list[tuple[str, Path]], names: bool = True, condition: str = "") -> None:
-        """Continue where several paths meet, at the beginning of the current block."""
+    def _merge(
+        self, ends: list[tuple[str, Path]], names: bool = True, condition: str = "", straight: bool = False
+    ) -> None:
+        """Continue where several paths meet, at the beginning of the current block, or `straight` within it."""
+        select = condition if straight else ""
         paths = [path for _, path in ends]
         merged = paths[0].copy()
         merged.wrote = any(path.wrote for path in paths)
@@ -134,12 +143,15 @@ class Reading:
         merged.jumped = any(path.jumped for path in paths)
         nexts = [path.next_pc for path in paths]
         if all(n is not None for n in nexts) and any(n != nexts[0] for n in nexts):
-            merged.next_pc = self._phi([(label, path.next_pc) for label, path in ends if path.next_pc], spare=True)
+            places = [(label, path.next_pc) for label, path in ends if path.next_pc]
+            merged.next_pc = self._phi(places, spare=True, select=select)
             if condition and len(ends) == 2 and nexts[0] and nexts[1]:
                 merged.next_pc = Value(merged.next_pc.ir, 0, values.U64, choice=(condition, nexts[0], nexts[1]))
         if names:
             shared = [n for n in paths[0].names if all(n in path.names for path in paths)]
-            merged.names = {n: self._phi([(label, path.names[n]) for label, path in ends]) for n in shared}
+            merged.names = {
+                n: self._phi([(label, path.names[n]) for label, path in ends], select=select) for n in shared
+            }
         self.path = merged
 
     def _meet(self, ends: list[tuple[str, Path]], join: str, condition: str = "") -> None:

@@ -65,6 +65,7 @@ class RegionTarget(GroupedAccesses):
         self.locals: dict[Register, str] = {}
         self.leavings: list[Leaving] = []
         self.flowing = [Flowing() for _ in [*blocks, ARRIVAL]]
+        self._known_behind: dict[int, dict[str, str]] = {}  # by number of a block, what is known at its end
         self.counter = text.local("i64")  # instructions left between blocks
         self.entries: dict[int, Entry] = {}  # by page offset
         self.groups: list[Group] = []
@@ -88,6 +89,23 @@ class RegionTarget(GroupedAccesses):
         """Go on to the instruction at a page offset, `done` instructions of its block being done before it."""
         self.offset, self.done = offset, done
         self.stored = self._slow_store = self._put_off = self._written = None
+
+    # --- from block to block ------------------------------------------------------------------------------------------
+
+    def known_behind(self, offset: int | None) -> dict[str, str]:
+        """What is known where control comes from the block at a page offset, and from nowhere else."""
+        return dict(self._known_behind.get(self.numbers[offset], {})) if offset is not None else {}
+
+    def counted(self) -> str:
+        """I64: instructions left when the block began."""
+        return self.text.value(f"load i64, ptr {self.counter}")
+
+    def end(self, done: int) -> None:
+        """Note what is left and known when all instructions of the block have run, `done` of them."""
+        left = self.left(done)
+        self.text.emit(f"store i64 {left}, ptr {self.counter}")
+        self.text.known[f"load i64, ptr {self.counter}"] = left
+        self._known_behind[self.block] = dict(self.text.known)
 
     # --- state --------------------------------------------------------------------------------------------------------
 

@@ -73,9 +73,13 @@ class Statements(Expressions):
             self._block(node.body if test.constant else node.orelse)
             return
         yes, no, join = (self.text.fresh(stem) for stem in ("then", "else", "join"))
+        mark, block, known = self.text.mark(), self.text.block, self.text.known
         self.text.branch(test.ir, yes, no)
         ends = self._bodies([(yes, node.body), (no, node.orelse)], join)
-        self._meet(ends, join, test.ir if len(ends) == 2 else "")
+        if len(ends) == 2 and self.text.straighten(mark, block, known):
+            self._merge(ends, condition=test.ir, straight=True)
+        else:
+            self._meet(ends, join, test.ir if len(ends) == 2 else "")
 
     def _bodies(self, bodies: list[tuple[str, list[ast.stmt]]], join: str) -> list[tuple[str, Path]]:
         """Read alternatives, each from the present path; gives those that arrive at the block `join`."""

@@ -109,8 +109,9 @@ class Translator(Flow):
         target = RegionTarget(module, text, self.runtime, base, [block.offset for block in blocks])
         lowering = Lowering(self.runtime.sources, target)
         begin, short = self._enter(target, [block for block in blocks if block.entry])
+        before = self._only_ways(blocks)
         for block in blocks:
-            self._block(target, lowering, block)
+            self._block(target, lowering, block, before.get(block.offset))
         target.write_arrival()
         target.write_groups()
         text.begin("usual")
@@ -120,6 +121,15 @@ class Translator(Flow):
             raise Refused("a function reads registers that the region keeps")
         module.add(symbol, text)
         return module.text(), blocks
+
+    def _only_ways(self, blocks: list[Block]) -> dict[int, int]:
+        """Blocks that control reaches from one other block only, which stands before them: its offset by theirs."""
+        ways: dict[int, list[int]] = {}
+        for block in blocks:
+            for target in self.targets(block.steps[-1]) or ():
+                ways.setdefault(target, []).append(block.offset)
+        reached = (block.offset for block in blocks if not block.header and not block.entry)
+        return {to: ways[to][0] for to in reached if len(ways.get(to, ())) == 1 and ways[to][0] < to}
 
     def _enter(self, target: RegionTarget, entries: list[Block]) -> tuple[str, str]:
         """Begin only with enough instructions left and all as usual; else the interpreter does this one.
@@ -152,16 +162,17 @@ class Translator(Flow):
         more = target.text.value(f"icmp sgt i64 {left}, {target.read_field('slack').ir}")
         target.text.branch(more, enough, short, likely=True)
 
-    def _block(self, target: RegionTarget, lowering: Lowering, block: Block) -> None:
-        text, counter = target.text, target.counter
+    def _block(self, target: RegionTarget, lowering: Lowering, block: Block, before: int | None) -> None:
+        """Lower one block, which follows the one at the page offset `before` and no other."""
+        text = target.text
         target.block = target.numbers[block.offset]
         if block.header:
             text.begin(f"b{block.offset}")
-            target.before = text.value(f"load i64, ptr {counter}")
+            target.before = target.counted()
             short = target.leave("resume_region", target.place(block.offset), 0)
             self._go_on_if_enough(target, target.before, _label(block), short)
-        text.begin(_label(block))
-        target.before = text.value(f"load i64, ptr {counter}")
+        text.begin(_label(block), target.known_behind(before))
+        target.before = target.counted()
         path = Path()
         for done, step in enumerate(block.steps):
             path = self._lower(target, lowering, step, done)
@@ -174,7 +185,7 @@ class Translator(Flow):
             target.leave_if_undone(path.next_pc)
         assert path.next_pc is not None
         done = len(block.steps)
-        text.emit(f"store i64 {target.left(done)}, ptr {counter}")
+        target.end(done)
         self._go_on(target, path.next_pc, done)
 
     def _go_on(self, target: RegionTarget, next_pc: Value, done: int) -> None:
