@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from guesthouse.errors import UserError
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.objects import ArenaFull, read_object
+from guesthouse.virtual.engine.wishes import Wishes
 from guesthouse.virtual.memory import code_page as layout
 from guesthouse.virtual.spec.host_words import Handler
 
@@ -67,7 +68,7 @@ class Translations:
         self.counts = Counts()
         self._known: dict[str, dict[str, Any]] = {}  # by name; with `address` once it is in the arena
         self._placed: dict[int, dict[int, dict[str, Any]]] = {}  # regions by code page and slot, also undone ones
-        self._heard: dict[str, int] = {}  # how often a place was reported hot
+        self._wishes = Wishes()  # places that were reported hot
         self._asked: dict[str, Wanted] = {}  # by name: answers come in any order
         self._arrived: deque[dict[str, Any] | None] = deque()  # None: the service is gone
         self._requests = threading.Semaphore(0)
@@ -110,19 +111,20 @@ class Translations:
         if known is not None:
             self._install(wanted, known)
             return
-        self._heard[wanted.name] = self._heard.get(wanted.name, 0) + 1
-        if not self.waits and self._heard[wanted.name] < OFTEN:
+        heat = self._wishes.report(name, code_page, entry, page)
+        if not self.waits and heat < OFTEN:
             return
         if len(self._asked) >= LONGEST_QUEUE or any(asked.code_page == code_page for asked in self._asked.values()):
             # A region on its way from this page may hold this place too; and the queue must stay short. It comes back
             # when it has been jumped to as often again; what is hotter comes sooner.
             ctypes.c_uint16.from_address(self._counter(code_page, entry)).value = 0
             return
-        if not self.source.request_region(page, entry, self._jumps_to(code_page), self._heard[wanted.name]):
+        if not self.source.request_region(page, entry, self._jumps_to(code_page), heat):
             if not self._asked:
                 self._lost()
             return
         self._asked[wanted.name] = wanted
+        self._wishes.granted(name)
         if self.waits:
             self._take(self._answer())
         else:
@@ -133,6 +135,16 @@ class Translations:
         self._known[wanted.name] = region
         for entry in region["entries"]:
             self._known.setdefault(self.source.region_name(wanted.page, entry), region)
+
+    def leave_wishes(self) -> None:
+        """Have what was hot translated for the next run; the guest has ended."""
+        if not self.waits:
+            self._wishes.hand_in(self.source, self._jumps_to, self._seen)
+
+    def _seen(self, code_page: int) -> bytes:
+        """The bytes that a code page is for, none where it was given back."""
+        words = code_page + self._words
+        return ctypes.string_at(_read(words + layout.HOST_PAGE), PAGE) if _read(words + layout.FRAME_PAGE) else b""
 
     def _counter(self, code_page: int, offset: int) -> int:
         return code_page + self._words + layout.WORDS + offset // self.engine.isa.unit * layout.COUNTER

@@ -255,6 +255,11 @@ class Core:
         s.x[A0], s.x[A1], s.x[A2] = cpu.number, self.entry.tree, self.entry.dynamic
         cpu.started, cpu.waiting = cpu.number == 0 or not monitored, False
 
+    def leave_wishes(self) -> None:
+        """Have what was hot translated once nobody needs the compile service, for the next run of such a guest."""
+        if isinstance(self.engine, NativeEngine) and self.engine.translations is not None:
+            self.engine.translations.leave_wishes()
+
     def close(self) -> None:
         """Give everything back to the host; nothing may use the machine any more."""
         for content in self.files.values():
