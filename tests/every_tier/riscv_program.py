@@ -267,7 +267,7 @@ class Generator:
         s.pmpaddr[0], s.pmpcfg[0] = (1 << 54) - 1, 0x1F
         s.instructions = rng.randrange(1, 4000)
         s.mtimecmp, s.stimecmp = rng.choice((MASK, rng.randrange(60))), rng.choice((MASK, rng.randrange(60)))
-        s.large_user_low = s.large_kernel_low = s.reservation_address = MASK
+        s.reservation_address = MASK
 
     def _registers(self, mode: int, paged: bool) -> None:
         rng, s = self.rng, self.rig.state

@@ -135,8 +135,6 @@ class Worlds:
         s.time_offset = rng.choice((0, random_integer(rng)))
         for name in ("mtimecmp", "stimecmp"):
             setattr(s, name, rng.choice((0, MASK, s.time_offset, s.time_offset + 100 & MASK)))
-        for name in ("large_user_low", "large_kernel_low"):
-            setattr(s, name, MASK)
         self._protect(s)
         s.instructions = rng.randrange(1, 1 << 14) + (rng.getrandbits(20) << 14)
         s.trapped = rng.randrange(4)

@@ -117,7 +117,7 @@ class Walks:
         s.senvcfg = Environment.CBZE | Environment.CBCFE
         s.medeleg = rng.getrandbits(20) & DELEGABLE
         s.mtvec, s.stvec = 0x9000_0000, 0xA000_0000
-        s.large_user_low = s.large_kernel_low = s.reservation_address = MASK
+        s.reservation_address = MASK
         last = 0
         if rng.randrange(4) == 0:  # protection of some bytes of the page or of its table
             for last in range(rng.randrange(1, 4)):

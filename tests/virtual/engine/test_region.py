@@ -51,3 +51,36 @@ def test_a_side_that_hardly_ever_runs_is_left_out() -> None:
     text = "again: beqz a0, rare\n addi a0, a0, -1\n j again\n rare: addi a1, a1, 1\n j again"
     assert offsets(blocks_of(text, jumps={0: 60000, 12: 3})) == [0, 4, 8]
     assert offsets(blocks_of(text, jumps={0: 60000, 12: 30000})) == [0, 4, 8, 12, 16]
+
+
+def entries(blocks: list[Block]) -> list[int]:
+    return [block.offset for block in blocks if block.entry]
+
+
+def test_a_call_comes_back_into_the_region_if_it_has_run() -> None:
+    text = "again: jal function\n addi a0, a0, -1\n bnez a0, again\n ret\n .balign 64\n function: addi a1, a1, 1\n ret"
+    busy = {0: 60000, 64: 60000}
+    assert entries(blocks_of(text, jumps=busy | {4: 60000})) == [0, 4]
+    assert offsets(blocks_of(text, jumps=busy | {4: 60000})) == [0, 4, 8, 12, 64, 68]
+    assert offsets(blocks_of(text, jumps=busy)) == [0, 64, 68]
+
+
+def test_loops_in_a_region_are_entries_that_count_as_cycles() -> None:
+    text = "again: addi a1, a1, 1\n inner: addi a0, a0, -1\n bnez a0, inner\n bnez a1, again\n ret"
+    found = blocks_of(text, jumps={0: 60000, 4: 60000})
+    assert entries(found) == [0, 4]
+    assert all(block.header for block in found if block.entry)
+    assert entries(blocks_of(text, jumps={0: 60000, 4: 60000}, entry=8)) == [0, 4, 8]
+
+
+@pytest.mark.parametrize("count", (BUSY - 1, 60000))
+def test_who_comes_in_is_taken_along_if_as_hot(count: int) -> None:
+    text = "function: addi a1, a1, 1\n ret\n .balign 64\n caller: addi a0, a0, 1\n jal function\n li a2, 1\n ret"
+    found = blocks_of(text, jumps={0: 60000, 64: count, 72: 60000})
+    assert entries(found) == ([0, 64, 72] if count > BUSY else [0])
+
+
+def test_the_block_that_control_comes_from_alone() -> None:
+    text = "again: beqz a0, out\n addi a0, a0, -1\n bgez a1, over\n addi a2, a2, 1\n over: j again\n out: ret"
+    found = blocks_of(text, jumps={0: 60000, 16: 60000, 20: 60000})
+    assert Translator(ISA)._only_ways(found) == {4: 0, 12: 4, 20: 0}

@@ -8,6 +8,7 @@ import pytest
 
 from guesthouse.virtual.engine import stitching
 from guesthouse.virtual.engine.compiler import Compiler
+from guesthouse.virtual.engine.control import LONGEST_PATH
 from guesthouse.virtual.engine.stencil_builder import StencilBuilder
 from guesthouse.virtual.engine.stencils import Stencil, Stencils
 from guesthouse.virtual.spec.exits import Exit
@@ -119,7 +120,7 @@ def test_a_block_stops_exactly_where_the_budget_ends() -> None:
     rig = Rig("stitcher", RISCV64, BASE, 1 << 16)
     loop = b"".join(addi(10, 10, 1) for _ in range(20))
     code = loop + jump(-len(loop))
-    for budget in range(400, 450):
+    for budget in range(LONGEST_PATH + 150, LONGEST_PATH + 200):
         rig.state.x[10] = 0
         rig.state.instructions = 0
         assert ran(rig, code, budget) == Exit.BUDGET

@@ -22,7 +22,7 @@ class Source:
 
 def handed_in(wishes: Wishes, seen: Any = lambda code_page: PAGE) -> list[tuple[bytes, int, int]]:
     source = Source()
-    wishes.hand_in(source, lambda code_page: [code_page & 0xF], seen)  # type: ignore[arg-type]
+    wishes.hand_in(source, lambda code_page, page: [code_page & 0xF], seen)  # type: ignore[arg-type]
     return source.asked
 
 

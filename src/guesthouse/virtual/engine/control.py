@@ -15,7 +15,7 @@ from guesthouse.virtual.spec.layout import Field, RegisterFile
 from guesthouse.virtual.spec.words import State, s64, u64
 
 SPINS = 64  # of a program between two times that another thread may run
-LONGEST_PATH = 256  # instructions of a region
+LONGEST_PATH = 512  # instructions of a region
 
 FIELDS = (
     Field("slice", saved=False, doc="instructions between two looks at the clock"),

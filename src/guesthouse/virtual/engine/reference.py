@@ -198,7 +198,7 @@ class Environment:
     def forget_translations(self) -> None:
         self.state.synchronized = True
 
-    def forget_translation(self, address: int) -> None:
+    def forget_translation(self, address: int, pages: int) -> None:
         self.state.synchronized = True
 
     def forget_context(self, context: int) -> None:

@@ -95,10 +95,15 @@ class _Found:
     ways: dict[int, set[int]] = field(default_factory=dict)  # where control may go from there
     leaders: set[int] = field(default_factory=set)
     headers: set[int] = field(default_factory=set)
-    returns: set[int] = field(default_factory=set)  # where calls come back
+    returns: set[int] = field(default_factory=set)  # where jumps to anywhere are likely to go
+
+    def copy(self) -> _Found:
+        """Another one, to be added to."""
+        sets = (set(self.leaders), set(self.headers), set(self.returns))
+        return _Found(dict(self.steps), dict(self.ways), *sets)
 
     def comes_back(self) -> dict[int, set[int]]:
-        """`ways`, where a jump to anywhere is taken to come back from any of the calls."""
+        """`ways`, where a jump to anywhere is taken to go to each of the places likely for that."""
         return {
             offset: targets | self.returns if ELSEWHERE in targets else targets for offset, targets in self.ways.items()
         }
@@ -125,8 +130,15 @@ class RegionFormer:
         `jumps_to` has, for each place where an instruction may begin, -1 where none has run, else how often it was
         jumped to: what has not run, or hardly ever, is left to the interpreter.
         """
-        found = _Found(leaders={entry})
+        found = self._reached(_Found(), entry, page, flow, jumps_to)
+        if jumps_to is not None and len(found.ways) <= SMALL:
+            found = self._joined(found, entry, page, flow, jumps_to)
+        return self._blocks(found, entry, jumps_to)
+
+    def _reached(self, found: _Found, entry: int, page: bytes, flow: Flow, jumps_to: Sequence[int] | None) -> _Found:
+        """What control reaches from a place, added to what was found."""
         todo = [entry]
+        found.leaders.add(entry)
         while todo and len(found.steps) < LONGEST_PATH:
             offset = todo.pop(0)
             while 0 <= offset < PAGE and offset not in found.steps and len(found.steps) < LONGEST_PATH:
@@ -140,7 +152,21 @@ class RegionFormer:
                 if step.after not in found.ways[offset] or step.after in jumps:
                     break
                 offset = step.after
-        return self._blocks(found, entry, jumps_to)
+        return found
+
+    def _joined(self, found: _Found, entry: int, page: bytes, flow: Flow, jumps_to: Sequence[int]) -> _Found:
+        """With other places nearly as hot as the entry from which control comes into the region: callers, cases."""
+        hot = max(BUSY, jumps_to[entry // self.isa.unit] // 4)
+        places = [number * self.isa.unit for number, count in enumerate(jumps_to) if count >= hot]
+        for place in sorted(places, key=lambda place: -jumps_to[place // self.isa.unit]):
+            if place in found.steps:
+                continue
+            larger = self._reached(found.copy(), place, page, flow, jumps_to)
+            comes_in = any(larger.ways[offset] & found.ways.keys() for offset in larger.ways.keys() - found.ways.keys())
+            if comes_in and len(larger.ways) <= SMALL:
+                found = larger
+                found.returns.add(place)
+        return found
 
     def _follow(
         self, found: _Found, step: Step, targets: set[int], flow: Flow, jumps_to: Sequence[int] | None

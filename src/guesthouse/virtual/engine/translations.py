@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PAGE = 4096
 HEAT_MASK = 255  # a place that was jumped to so many times (and one) is warm: it is stitched
 HOT = 160 * (HEAT_MASK + 1)  # jumps to a place after which the translator hears of it (again with each 65536 more)
+COUNTER_BITS = 16  # of a counter of jumps, which comes round
 OFTEN = 12  # reports that a place is hot until a region is worth what it costs to make
 LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for the compile service to read
 
@@ -68,7 +69,8 @@ class Translations:
         self.counts = Counts()
         self._known: dict[str, dict[str, Any]] = {}  # by name; with `address` once it is in the arena
         self._placed: dict[int, dict[int, dict[str, Any]]] = {}  # regions by code page and slot, also undone ones
-        self._wishes = Wishes()  # places that were reported hot
+        self._heard: dict[bytes, dict[int, int]] = {}  # by page's content and offset: how often a place was hot
+        self._wishes = Wishes()
         self._asked: dict[str, Wanted] = {}  # by name: answers come in any order
         self._arrived: deque[dict[str, Any] | None] = deque()  # None: the service is gone
         self._requests = threading.Semaphore(0)
@@ -111,15 +113,17 @@ class Translations:
         if known is not None:
             self._install(wanted, known)
             return
-        heat = self._wishes.report(name, code_page, entry, page)
-        if not self.waits and heat < OFTEN:
+        heard = self._heard.setdefault(page, {})
+        heard[entry] = heard.get(entry, 0) + 1
+        self._wishes.report(name, code_page, entry, page)
+        if not self.waits and heard[entry] < OFTEN:
             return
         if len(self._asked) >= LONGEST_QUEUE or any(asked.code_page == code_page for asked in self._asked.values()):
             # A region on its way from this page may hold this place too; and the queue must stay short. It comes back
             # when it has been jumped to as often again; what is hotter comes sooner.
             ctypes.c_uint16.from_address(self._counter(code_page, entry)).value = 0
             return
-        if not self.source.request_region(page, entry, self._jumps_to(code_page), heat):
+        if not self.source.request_region(page, entry, self._jumps_to(code_page, heard), heard[entry]):
             if not self._asked:
                 self._lost()
             return
@@ -139,7 +143,9 @@ class Translations:
     def leave_wishes(self) -> None:
         """Have what was hot translated for the next run; the guest has ended."""
         if not self.waits:
-            self._wishes.hand_in(self.source, self._jumps_to, self._seen)
+            self._wishes.hand_in(
+                self.source, lambda code_page, page: self._jumps_to(code_page, self._heard[page]), self._seen
+            )
 
     def _seen(self, code_page: int) -> bytes:
         """The bytes that a code page is for, none where it was given back."""
@@ -149,7 +155,7 @@ class Translations:
     def _counter(self, code_page: int, offset: int) -> int:
         return code_page + self._words + layout.WORDS + offset // self.engine.isa.unit * layout.COUNTER
 
-    def _jumps_to(self, code_page: int) -> list[int]:
+    def _jumps_to(self, code_page: int, heard: dict[int, int]) -> list[int]:
         """How often each place of a page was jumped to, -1 where no instruction has run.
 
         Where the engine translates sooner than it usually does, a jump counts for more.
@@ -159,7 +165,10 @@ class Translations:
         counts = (ctypes.c_uint16 * slots).from_address(self._counter(code_page, 0))
         undecoded = self.engine.arena.symbols[f"handler.{int(Handler.DECODE)}"]
         weight = HOT // self.engine.state.hot
-        return [-1 if handler == undecoded else weight * n for handler, n in zip(handlers, counts, strict=True)]
+        jumps = [-1 if handler == undecoded else weight * n for handler, n in zip(handlers, counts, strict=True)]
+        for offset, times in heard.items():
+            jumps[offset // self.engine.isa.unit] += weight * times << COUNTER_BITS
+        return jumps
 
     def _listen(self) -> None:
         """Have a thread wait for the answer; it does nothing else."""

@@ -27,7 +27,9 @@ class Wishes:
         """A place's region is being made."""
         self._places.pop(name, None)
 
-    def hand_in(self, source: NativeCode, jumps_to: Callable[[int], list[int]], seen: Callable[[int], bytes]) -> None:
+    def hand_in(
+        self, source: NativeCode, jumps_to: Callable[[int, bytes], list[int]], seen: Callable[[int], bytes]
+    ) -> None:
         """Ask for the hottest, one in a page; the guest has ended.
 
         `jumps_to` and `seen` give what a code page counted, and the bytes that it is for now.
@@ -38,5 +40,5 @@ class Wishes:
             if len(wanted) < MOST_WISHES and code_page not in wanted and seen(code_page) == page:
                 wanted[code_page] = self._heat[name], entry, page
         for code_page, (heat, entry, page) in wanted.items():
-            if not source.request_region(page, entry, jumps_to(code_page), heat, later=True):
+            if not source.request_region(page, entry, jumps_to(code_page, page), heat, later=True):
                 return

@@ -62,8 +62,8 @@ class Monitor(Environment):
         super().forget_translations()
         self.engine.forget_translations()
 
-    def forget_translation(self, address: int) -> None:
-        """Likewise; one page is not worth a call of its own."""
+    def forget_translation(self, address: int, pages: int) -> None:
+        """Likewise; a few pages are not worth a call of their own."""
         self.forget_translations()
 
     def forget_context(self, context: int) -> None:

@@ -372,15 +372,17 @@ def forget_context(s: State, context: u64) -> None:
 
 
 @function
-def forget_translation(s: State, address: u64) -> None:
-    """Drop the entry of one page in every bank, and the fetch side."""
+def forget_translation(s: State, address: u64, pages: u64) -> None:
+    """Drop the entries of some pages in every bank, and the fetch side."""
     for bank in range(s.bank_count):
         if (s.banks_used >> (bank & 63)) & 1 != 0:
-            slot = slot_of(s, bank, address)
-            host_store(slot + READ_TAG, 8, NO_TAG)
-            host_store(slot + WRITE_TAG, 8, NO_TAG)
-            entry = ((address >> 12) & (FETCH_ENTRIES - 1)) * FETCH_ENTRY
-            host_store(u64(s.fetch_banks + bank * FETCH_BANK + entry), 8, NO_TAG)
+            for i in range(pages):
+                page = u64(address + 4096 * i)
+                slot = slot_of(s, bank, page)
+                host_store(slot + READ_TAG, 8, NO_TAG)
+                host_store(slot + WRITE_TAG, 8, NO_TAG)
+                entry = ((page >> 12) & (FETCH_ENTRIES - 1)) * FETCH_ENTRY
+                host_store(u64(s.fetch_banks + bank * FETCH_BANK + entry), 8, NO_TAG)
 
 
 FETCH_ENTRIES = 256

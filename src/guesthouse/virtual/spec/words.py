@@ -256,9 +256,9 @@ def forget_translations(s: State) -> None:
     s.environment.forget_translations()
 
 
-def forget_translation(s: State, address: int) -> None:
-    """Drop cached translations of the page that holds guest-virtual `address`, of every size and context."""
-    s.environment.forget_translation(address & MASK64)
+def forget_translation(s: State, address: int, pages: int) -> None:
+    """Drop cached translations of that many pages from the one that holds guest-virtual `address`, in every context."""
+    s.environment.forget_translation(address & MASK64, pages)
 
 
 def forget_context(s: State, context: int) -> None:

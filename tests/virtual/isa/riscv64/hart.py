@@ -59,8 +59,8 @@ class Environment:
     def forget_context(self, context: int) -> None:
         self.forgotten.append(("context", context))
 
-    def forget_translation(self, address: int) -> None:
-        self.forgotten.append(address)
+    def forget_translation(self, address: int, pages: int) -> None:
+        self.forgotten.append((address, pages))
 
     def leave(self, reason: int) -> None:
         self.left.append(reason)

@@ -19,7 +19,7 @@ def test_what_is_forgotten(fence):
     fence(hart, 10, 0)
     fence(hart, 10, 11)
     fence(hart, 12, 11)
-    assert hart.environment.forgotten == [None, *space, hart.x[10], hart.x[10], 0]
+    assert hart.environment.forgotten == [None, *space, (hart.x[10], 1), (hart.x[10], 1), (0, 1)]
     assert hart.environment.synchronized == (5 if fence is sfence_vma else 0)
 
 

@@ -19,6 +19,7 @@ F_NAMES = (
     *("fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11"),
 )
 
+LARGE_WORDS = 64
 SPACES = 8  # address spaces whose translations are kept at a time
 
 LAYOUT = StateLayout(
@@ -62,11 +63,9 @@ LAYOUT = StateLayout(
     Field("stval", doc="supervisor trap value"),
     Field("satp", doc="address translation: mode, address space, root table"),
     Field("stimecmp", reset=(1 << 64) - 1, doc="time at which the supervisor timer interrupt is up"),
-    # Addresses that were translated by a leaf larger than a page since all translations were forgotten.
-    Field("large_user_low", reset=(1 << 64) - 1, saved=False, doc="lowest page of the lower half"),
-    Field("large_user_high", saved=False, doc="highest page of the lower half"),
-    Field("large_kernel_low", reset=(1 << 64) - 1, saved=False, doc="lowest page of the upper half"),
-    Field("large_kernel_high", saved=False, doc="highest page of the upper half"),
+    # Where leaves larger than a page have translated, since all translations were forgotten: see `translations`.
+    RegisterFile("large_leaves", LARGE_WORDS, saved=False, doc="up to 2 MiB: a bit for each of 4096 places"),
+    Field("huge_leaves", saved=False, doc="larger ones: a bit for each of 64 places"),
     # Address spaces whose translations are kept: see `translations.enter_space`.
     Field("space", bits=3, saved=False, doc="number of the present one"),
     Field("space_next", bits=3, saved=False, doc="number of the one to be given up next"),
