@@ -197,6 +197,7 @@ class Worker:
         signature = machine.signature(self._plan.signature_granularity) if self._plan.signature else None
         statistics = run_statistics(machine, time.thread_time() + machine.thread_seconds)
         profile = profile_of(machine, self._sampler) if self._sampler else None
+        machine.leave_wishes()
         return Ended(status & 0xFF, text, statistics, signature, profile)
 
     # --- input --------------------------------------------------------------------------------------------------------

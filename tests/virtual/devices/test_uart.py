@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 
 from guesthouse.virtual.devices.uart import BACKLOG, QUIET_POLLS, Uart
@@ -181,3 +183,57 @@ def test_input_outlives_a_reset(guest: Guest) -> None:
     guest.uart.receive(b"kept")
     guest.uart.reset()
     assert guest.drain() == b"kept"
+
+
+class Way:
+    """A shortcut that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, int | None] = {}
+        self.take: Callable[[bytes], object] | None = None
+
+    def answer(self, offset: int, value: int | None) -> None:
+        self.known[offset] = value
+
+    def collect(self, offset: int, take: Callable[[bytes], object] | None) -> None:
+        assert offset == DATA
+        self.take = take
+
+
+def test_polled_output_goes_by_the_shortcut() -> None:
+    way, irq, output = Way(), Line(), Output()
+    uart = Uart(irq, output, way)
+    uart.reset()
+    assert way.known == {LSR: 0x60}
+    assert way.take is not None
+    way.take(b"hello")
+    assert bytes(output.data) == b"hello"
+    uart.write(IER, 1, 2)
+    assert irq.level
+    assert uart.read(IIR, 1) & 0xF == 2
+
+
+@pytest.mark.parametrize(("register", "value"), [(IER, 2), (LCR, 0x80), (MCR, 0x10)])
+def test_the_shortcut_is_closed_where_each_byte_has_effects(register: int, value: int) -> None:
+    way = Way()
+    uart = Uart(Line(), Output(), way)
+    uart.reset()
+    uart.write(register, 1, value)
+    assert way.take is None
+    uart.write(register, 1, 0)
+    assert way.take is not None
+
+
+def test_the_shortcut_tells_of_input_and_not_while_polls_are_counted() -> None:
+    way = Way()
+    uart = Uart(Line(), Output(), way)
+    uart.reset()
+    uart.receive(b"x")
+    assert way.known == {LSR: 0x61}
+    assert uart.read(DATA, 1) == ord("x")
+    assert way.known == {LSR: 0x60}
+    uart.write(IIR, 1, 2)
+    assert way.known == {LSR: None}
+    for _ in range(QUIET_POLLS):
+        uart.read(LSR, 1)
+    assert way.known == {LSR: 0x60}

@@ -110,6 +110,18 @@ def test_what_two_ask_for_at_once_is_made_once(client: Clients) -> None:
     assert status(first)["regions"] == 2
 
 
+def test_what_is_for_later_is_made_when_all_have_gone(client: Clients) -> None:
+    first, second = client(), client()
+    assert first.request_region(page(20), 0, [0] * (4096 // ISA.unit), later=True)
+    ask(first, 21)
+    assert first.receive()["name"] == first.region_name(page(21), 0)
+    name = first.region_name(page(20), 0)
+    assert second.service_status() is not None
+    assert first.known_region(name) is None  # a client is there
+    first.close()
+    assert until(lambda: second.known_region(name)) is not None
+
+
 def test_it_ends_when_nobody_came_for_a_while(client: Clients) -> None:
     native = client()
     ask(native, 0)

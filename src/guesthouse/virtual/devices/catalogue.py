@@ -29,7 +29,7 @@ CATALOGUE: dict[str, Maker] = {
     "rtc": lambda wires, backend: GoldfishRtc(wires.irq, wires.clock),
     "clint": lambda wires, backend: Clint(wires.harts),
     "plic": lambda wires, backend: Plic(wires.contexts),
-    "uart": lambda wires, backend: Uart(wires.irq, backend),
+    "uart": lambda wires, backend: Uart(wires.irq, backend, wires.shortcut),
     "virtio-empty": _slot(lambda backend: Nothing()),
     "virtio-block": _slot(VirtioBlock),
     "virtio-console": _slot(VirtioConsole),

@@ -1,7 +1,8 @@
 """The ns16550a serial port, the board's console.
 
 Source: National Semiconductor PC16550D data sheet; the loop-back, IIR and IER behaviour is what Linux's 8250 driver
-probes for. Output leaves at once, so the transmitter is always empty.
+probes for. Output leaves at once, so the transmitter is always empty. A kernel's console polls the line status for each
+byte; while no transmitter interrupt can come of it, both go by the shortcut.
 
 No input is ever lost. What arrives waits on our side, and the guest's FIFO is a window on its first 16 bytes, so
 resetting the FIFO takes nothing away. Linux resets it when it opens the port and then reads the data register twice
@@ -15,8 +16,9 @@ DMA mode, auto flow control; FIFO trigger levels choose only between the two int
 
 from guesthouse.virtual.devices.device import Device
 from guesthouse.virtual.devices.state import Register, State
-from guesthouse.virtual.devices.wires import CharacterBackend, Irq
+from guesthouse.virtual.devices.wires import CharacterBackend, Irq, Shortcut
 
+DATA, LINE_STATUS = 0, 5
 FIFO_SIZE = 16
 BACKLOG = 4096
 QUIET_POLLS = 16
@@ -48,7 +50,7 @@ class Uart(Device):
 
     registers = (
         Register(
-            "data", 0, 1, "receive and transmit; with DLAB the divisor's low byte",
+            "data", DATA, 1, "receive and transmit; with DLAB the divisor's low byte",
             writable=0xFF, stored=False, effects=True,
         ),
         Register("enable", 1, 1, "interrupts enabled; with DLAB the divisor's high byte", writable=0xFF, stored=False),
@@ -58,7 +60,10 @@ class Uart(Device):
         ),
         Register("line_control", 3, 1, "frame format and DLAB", writable=0xFF),
         Register("modem_control", 4, 1, "DTR, RTS, OUT1, OUT2, loop-back", writable=0x1F),
-        Register("line_status", 5, 1, "data ready, transmitter empty", reset=LSR_EMPTY, stored=False, effects=True),
+        Register(
+            "line_status", LINE_STATUS, 1, "data ready, transmitter empty",
+            reset=LSR_EMPTY, stored=False, effects=True,
+        ),
         Register("modem_status", 6, 1, "CTS, DSR and DCD are up; in loop-back they follow modem control", stored=False),
         Register("scratch", 7, 1, "for the guest's use", writable=0xFF),
     )  # fmt: skip
@@ -73,9 +78,10 @@ class Uart(Device):
         State("throttled", False, "the guest has dropped RTS to stop input"),
     )
 
-    def __init__(self, irq: Irq, backend: CharacterBackend | None) -> None:
+    def __init__(self, irq: Irq, backend: CharacterBackend | None, shortcut: Shortcut | None = None) -> None:
         self.irq = irq
         self.backend = backend
+        self.shortcut = shortcut
         self.start()
 
     def room(self) -> int:
@@ -116,8 +122,16 @@ class Uart(Device):
         if self.modem_control & MCR_LOOP:
             if len(self.looped) < FIFO_SIZE:
                 self.looped.append(value)
-        elif self.backend is not None:
-            self.backend.write(bytes((value,)))
+        else:
+            self.transmit(bytes((value,)))
+            return
+        self.transmit_pending = True
+        self.resume()
+
+    def transmit(self, data: bytes) -> None:
+        """Send bytes."""
+        if self.backend is not None:
+            self.backend.write(data)
         self.transmit_pending = True
         self.resume()
 
@@ -161,6 +175,11 @@ class Uart(Device):
         self.fifo_control = value & 0xC1
         self.resume()
 
+    def on_write_line_control(self, value: int) -> None:
+        """Set LCR, of which DLAB says what the first two registers are."""
+        self.line_control = value
+        self.resume()
+
     def on_write_modem_control(self, value: int) -> None:
         """Set MCR; RTS falling while receiving by interrupt stops input, rising lets it in."""
         fallen = self.modem_control & ~value & MCR_RTS
@@ -175,6 +194,9 @@ class Uart(Device):
         if self.quiet:
             self.quiet -= 1
             self.resume()
+        return self._status()
+
+    def _status(self) -> int:
         return LSR_EMPTY | (LSR_DATA if self._source() else 0)
 
     def on_read_modem_status(self) -> int:
@@ -186,5 +208,10 @@ class Uart(Device):
         return sum(status for bit, status in pairs if control & bit)
 
     def resume(self) -> None:
-        """Drive the interrupt line."""
+        """Drive the interrupt line, and say what may go by the shortcut."""
         self.irq.set(self._cause() != IIR_NONE)
+        if self.shortcut is not None:
+            sends = not (self.line_control & LCR_DLAB or self.modem_control & MCR_LOOP)
+            silent = sends and not self.interrupt_enable & IER_TRANSMIT
+            self.shortcut.collect(DATA, self.transmit if silent else None)
+            self.shortcut.answer(LINE_STATUS, None if self.quiet else self._status())

@@ -78,6 +78,19 @@ class PortBackend(CharacterBackend, Protocol):
         """Hear whether the guest's end is open; also called where that has not changed."""
 
 
+class Shortcut(Protocol):
+    """Accesses to a device that need not come to it one by one, while that makes no difference to the guest.
+
+    Each call takes the place of the one before; what was collected comes before anything else reaches the device.
+    """
+
+    def answer(self, offset: int, value: int | None) -> None:
+        """Have loads of the byte at `offset` give `value`; None: have them come here again."""
+
+    def collect(self, offset: int, take: Callable[[bytes], object] | None) -> None:
+        """Have stores to the byte at `offset` collected, and `take` called with them soon; None: not any more."""
+
+
 class BlockBackend(Protocol):
     """A disk of 512-byte sectors; every method may raise `OSError`, which the guest sees as an I/O error."""
 
@@ -127,7 +140,8 @@ class Wires:
     """Everything a board can connect to one device; each device takes the few it needs.
 
     `contexts` are the interrupt controller's outputs, two a hart (machine, then supervisor). `backend` is the host's
-    end of this device, of the type its kind asks for, or None where nothing is connected.
+    end of this device, of the type its kind asks for, or None where nothing is connected. `shortcut` is None where each
+    access must come to the device.
     """
 
     irq: Irq
@@ -137,3 +151,4 @@ class Wires:
     backend: object = None
     harts: tuple[HartTimer, ...] = ()
     contexts: tuple[Irq, ...] = field(default=())
+    shortcut: Shortcut | None = None

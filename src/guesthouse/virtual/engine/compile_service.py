@@ -12,6 +12,7 @@ import gc
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,12 @@ IDLE = 300.0
 
 LOOK = 5.0
 """Seconds after which it looks at its socket and its workers."""
+
+NOBODY = 0
+"""The client of what is made for the next time."""
+
+MOST_LATER = 256
+"""Regions that wait until nobody is there; of more, those that were asked for first are forgotten."""
 
 MOST_WORKERS = 8
 PROCESSOR_TIME = {"region": 30.0, "runtime": 600.0, "stencils": 600.0}
@@ -132,6 +139,7 @@ class CompileService:
         self._digest = digest
         self._idle = idle
         self._clients: dict[int, Peer] = {}
+        self._later: deque[Job] = deque(maxlen=MOST_LATER)
         self._numbers = 0
         self._since = time.time()
         self._regions = 0
@@ -184,6 +192,7 @@ class CompileService:
             client.close()
             self.queue.forget(number)
             self._free_since = time.monotonic()
+            self._dispatch()
 
     def _tell(self, number: int, answer: dict[str, Any]) -> None:
         client = self._clients.get(number)
@@ -202,9 +211,13 @@ class CompileService:
         if kind in AHEAD:
             job = Job(AHEAD[kind](self._digest), {"kind": kind}, sys.maxsize)
         else:
+            later = request.pop("later", False)
             wanted = msgspec.convert(request, RegionRequest)
             name = region_name(self._digest, wanted.page, wanted.entry)
             job = Job(name, {"kind": "region", **msgspec.structs.asdict(wanted)}, wanted.heat)
+            if later is True:
+                self._later.append(job)
+                return
         known = self._known(job)  # another client's
         if known is not None:
             self._tell(number, {**known, "name": job.name, "seconds": 0.0})
@@ -221,12 +234,21 @@ class CompileService:
             "clients": len(self._clients),
             "regions": self._regions,
             "workers": len(self.workers),
+            "later": len(self._later),
         }
 
     # --- work ---------------------------------------------------------------------------------------------------------
 
+    def _begin_later(self) -> None:
+        """While nobody is there, make what those that left have wished for, one at a time."""
+        while self._later and not self._clients and not len(self.queue):
+            job = self._later.popleft()
+            if self._known(job) is None:
+                self.queue.add(NOBODY, job)
+
     def _dispatch(self) -> None:
         """Give jobs to workers that are free, and fork more as long as there are fewer than processors."""
+        self._begin_later()
         while self.queue.waits:
             free = next((worker for worker in self.workers if worker.job is None), None)
             if free is None:

@@ -19,7 +19,7 @@ from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.shared_function import build_shared
 from guesthouse.virtual.engine.target import MachineTarget
 from guesthouse.virtual.engine.values import U64, Value
-from guesthouse.virtual.memory import code, code_page, crew, peers, shadow
+from guesthouse.virtual.memory import code, code_page, crew, peers, shadow, shortcut
 from guesthouse.virtual.spec.description import Instruction, Isa
 from guesthouse.virtual.spec.layout import Field, RegisterFile, StateLayout
 
@@ -31,6 +31,7 @@ ENGINE_FIELDS: tuple[Field | RegisterFile, ...] = (
     *crew.FIELDS,
     *control.FIELDS,
     *stitching.FIELDS,
+    *shortcut.FIELDS,
 )
 
 

@@ -34,6 +34,10 @@ NEVER_HOT = 1 << 16  # more than a counter reaches
 STITCHING, TRANSLATING = ("auto", "stitcher"), ("auto", "translator")
 
 
+def nothing() -> None:
+    """Where nobody collects."""
+
+
 def code_page_size(unit: int) -> int:
     """Bytes of a code page (see `memory.code`)."""
     slots = 4096 // unit
@@ -82,11 +86,13 @@ class NativeEngine:
         self._enter: Enter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.arena.symbols["enter"])
         decode = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
         self._decode = decode(self.arena.symbols["decode"])
-        names = ("instructions", "target", "slice_end", "remaining", "exit_reason")
+        names = ("instructions", "target", "slice_end", "remaining", "exit_reason", "collected_count")
         self._places = [state.layout.slot[name] for name in names]
         self._breakpoints = array("Q")
         self._watches = array("Q")
         self._connect(page)
+        self.on_collected: Callable[[], object] = nothing
+        """Takes what devices were sent while native code ran (see `memory.shortcut`)."""
         self.translations: Translations | None = None
         self.stitcher: Stitcher | None = None
         self._add_tiers(mode, hot)
@@ -142,7 +148,7 @@ class NativeEngine:
         """Run until something needs the monitor, at most `budget` steps (instructions and traps)."""
         # Slots by number: this runs at every device access.
         slots, enter, address = self.state.slots, self._enter, self.state.address
-        instructions, target, slice_end, remaining, exit_reason = self._places
+        instructions, target, slice_end, remaining, exit_reason, collected_count = self._places
         now = slots[instructions]
         slots[target], slots[slice_end], slots[remaining], slots[exit_reason] = now + budget & MASK64, now, 0, 0
         enter(address)
@@ -151,6 +157,8 @@ class NativeEngine:
             slots[exit_reason] = 0
             enter(address)
         slots[instructions] = slots[slice_end] - slots[remaining] & MASK64
+        if slots[collected_count]:
+            self.on_collected()
         return EXITS[slots[exit_reason]]
 
     def _serve(self) -> None:

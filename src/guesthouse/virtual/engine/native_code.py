@@ -138,14 +138,17 @@ class NativeCode:
         """A region from the persistent cache, by the name of any of its entries."""
         return get_region(self.cache, name)
 
-    def request_region(self, page: bytes, entry: int, jumps_to: list[int], heat: int = 0) -> bool:
+    def request_region(self, page: bytes, entry: int, jumps_to: list[int], heat: int = 0, later: bool = False) -> bool:
         """Ask for a region at page offset `entry`; `receive` gives the answer (`jumps_to`: see `RegionFormer.form`).
 
-        What has more `heat` is made first. False where there is no service that could be asked: see `lost`.
+        What has more `heat` is made first; what is for `later` is not answered, and made when all clients have gone.
+        False where there is no service that could be asked: see `lost`.
         """
         if self._losses >= MOST_LOSSES:
             return False
         request = {"kind": "region", "page": page, "entry": entry, "jumps_to": jumps_to, "heat": heat}
+        if later:
+            request["later"] = True
         try:
             self.start().send(request)
         except (UserError, OSError):

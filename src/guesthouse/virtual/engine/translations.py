@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from guesthouse.errors import UserError
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.objects import ArenaFull, read_object
+from guesthouse.virtual.engine.wishes import Wishes
 from guesthouse.virtual.memory import code_page as layout
 from guesthouse.virtual.spec.host_words import Handler
 
@@ -69,6 +70,7 @@ class Translations:
         self._known: dict[str, dict[str, Any]] = {}  # by name; with `address` once it is in the arena
         self._placed: dict[int, dict[int, dict[str, Any]]] = {}  # regions by code page and slot, also undone ones
         self._heard: dict[bytes, dict[int, int]] = {}  # by page's content and offset: how often a place was hot
+        self._wishes = Wishes()
         self._asked: dict[str, Wanted] = {}  # by name: answers come in any order
         self._arrived: deque[dict[str, Any] | None] = deque()  # None: the service is gone
         self._requests = threading.Semaphore(0)
@@ -113,6 +115,7 @@ class Translations:
             return
         heard = self._heard.setdefault(page, {})
         heard[entry] = heard.get(entry, 0) + 1
+        self._wishes.report(name, code_page, entry, page)
         if not self.waits and heard[entry] < OFTEN:
             return
         if len(self._asked) >= LONGEST_QUEUE or any(asked.code_page == code_page for asked in self._asked.values()):
@@ -125,6 +128,7 @@ class Translations:
                 self._lost()
             return
         self._asked[wanted.name] = wanted
+        self._wishes.granted(name)
         if self.waits:
             self._take(self._answer())
         else:
@@ -135,6 +139,18 @@ class Translations:
         self._known[wanted.name] = region
         for entry in region["entries"]:
             self._known.setdefault(self.source.region_name(wanted.page, entry), region)
+
+    def leave_wishes(self) -> None:
+        """Have what was hot translated for the next run; the guest has ended."""
+        if not self.waits:
+            self._wishes.hand_in(
+                self.source, lambda code_page, page: self._jumps_to(code_page, self._heard[page]), self._seen
+            )
+
+    def _seen(self, code_page: int) -> bytes:
+        """The bytes that a code page is for, none where it was given back."""
+        words = code_page + self._words
+        return ctypes.string_at(_read(words + layout.HOST_PAGE), PAGE) if _read(words + layout.FRAME_PAGE) else b""
 
     def _counter(self, code_page: int, offset: int) -> int:
         return code_page + self._words + layout.WORDS + offset // self.engine.isa.unit * layout.COUNTER

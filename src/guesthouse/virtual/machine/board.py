@@ -1,13 +1,13 @@
 """Boards as data, and how a board becomes devices on a bus."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from guesthouse.errors import UserError
 from guesthouse.virtual.devices.catalogue import make
 from guesthouse.virtual.devices.device import Device
 from guesthouse.virtual.devices.plic import Plic, PlicSource
-from guesthouse.virtual.devices.wires import Clock, HartTimer, Irq, Memory, Power, Wires
+from guesthouse.virtual.devices.wires import Clock, HartTimer, Irq, Memory, Power, Shortcut, Wires
 from guesthouse.virtual.machine.bus import Bus, Region
 
 
@@ -39,12 +39,15 @@ VIRTIO_BASE = 0x1000_1000
 VIRTIO_SIZE = 0x1000
 VIRTIO_SLOTS = 8
 
+CONSOLE = "console"
+"""Name of the backend that the guest's console has."""
+
 FIXED = (
     Slot("test", "test", 0x10_0000, 0x1000),
     Slot("rtc", "rtc", 0x10_1000, 0x1000, interrupt=11),
     Slot("clint", "clint", 0x200_0000, 0x1_0000),
     Slot("plic", "plic", 0xC00_0000, 0x60_0000),
-    Slot("uart", "uart", 0x1000_0000, 0x100, interrupt=10, backend="console"),
+    Slot("uart", "uart", 0x1000_0000, 0x100, interrupt=10, backend=CONSOLE),
 )
 
 
@@ -109,18 +112,20 @@ def build(
     harts: Sequence[HartTimer],
     contexts: Sequence[Irq],
     backends: Mapping[str, object],
+    shortcut: Callable[[int], Shortcut] | None = None,
 ) -> Devices:
     """Make a board's devices and connect them.
 
     `contexts` are the external interrupt wires, two a hart: machine, then supervisor. `backends` has what the slots
-    name; a name that is missing connects nothing.
+    name; a name that is missing connects nothing. `shortcut` makes that of the console, given the device's base.
     """
     by_name: dict[str, Device] = {}
     plic: Plic | None = None
     for slot in sorted(board.slots, key=lambda slot: slot.kind != "plic"):
         irq: Irq = PlicSource(plic, slot.interrupt) if plic is not None and slot.interrupt else Unconnected()
         backend = backends.get(slot.backend) if slot.backend else None
-        device = make(slot.kind, Wires(irq, memory, clock, power, backend, tuple(harts), tuple(contexts)))
+        short = shortcut(slot.base) if shortcut is not None and slot.backend == CONSOLE else None
+        device = make(slot.kind, Wires(irq, memory, clock, power, backend, tuple(harts), tuple(contexts), short))
         by_name[slot.name] = device
         if isinstance(device, Plic):
             plic = device

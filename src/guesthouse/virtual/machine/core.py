@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from guesthouse.errors import UserError
 from guesthouse.guest.definition import Definition
@@ -13,7 +14,8 @@ from guesthouse.host.kept_file import Content, keep
 from guesthouse.virtual.devices.uart import Uart
 from guesthouse.virtual.devices.virtio.console import Port, PortDefinition, VirtioConsole
 from guesthouse.virtual.devices.virtio.mmio import VirtioMmio
-from guesthouse.virtual.devices.wires import BlockBackend, Entropy, PortBackend
+from guesthouse.virtual.devices.wires import BlockBackend, Entropy, PortBackend, Shortcut
+from guesthouse.virtual.engine.native import NativeEngine
 from guesthouse.virtual.engine.reference import Environment
 from guesthouse.virtual.isa.riscv64 import ISA
 from guesthouse.virtual.isa.riscv64.csr_counters import TICK
@@ -37,6 +39,7 @@ from guesthouse.virtual.machine.input import Input
 from guesthouse.virtual.machine.randomness import SeededEntropy
 from guesthouse.virtual.machine.reset import reset_state
 from guesthouse.virtual.machine.sbi import Sbi
+from guesthouse.virtual.machine.shortcut import NativeShortcut
 from guesthouse.virtual.machine.switch import ConsoleBackend, Switch
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.spec.state import ProcessorState
@@ -168,7 +171,7 @@ class Core:
 
     def _build(self, backends: Backends) -> None:
         self._opened = [disk for disk in backends.disks if isinstance(disk, OwnDisk)]
-        ends: dict[str, object] = {"console": ConsoleBackend(self.console), "entropy": self.entropy}
+        ends: dict[str, object] = {boards.CONSOLE: ConsoleBackend(self.console), "entropy": self.entropy}
         functions: list[tuple[str, str | None]] = []
         for number, disk in enumerate(backends.disks):
             functions.append(("virtio-block", f"disk{number}"))
@@ -193,6 +196,7 @@ class Core:
             harts=[HartWires(cpu.state, self.clock, TICK, cpu.wake) for cpu in self.cpus],
             contexts=wires,
             backends=ends,
+            shortcut=self._shortcuts(),
         )
         uart = self.devices.by_name["uart"]
         assert isinstance(uart, Uart)
@@ -201,6 +205,12 @@ class Core:
         self.inputs: dict[str, Input] = {"": self.console.input}
         for port in self._ports():
             self.inputs[port.name] = Input(self.inbox, port, port.disconnect)
+
+    def _shortcuts(self) -> Callable[[int], Shortcut] | None:
+        """None where the order of several processors' accesses shows, or the step at which an interrupt comes."""
+        if len(self.cpus) > 1 or self.clock.counted or not isinstance(self.engine, NativeEngine):
+            return None
+        return partial(NativeShortcut, self.engine)
 
     def _ports(self) -> list[Port]:
         for device in self.devices.by_name.values():
@@ -244,6 +254,11 @@ class Core:
         s.mhartid, s.pc = cpu.number, self.entry.pc
         s.x[A0], s.x[A1], s.x[A2] = cpu.number, self.entry.tree, self.entry.dynamic
         cpu.started, cpu.waiting = cpu.number == 0 or not monitored, False
+
+    def leave_wishes(self) -> None:
+        """Have what was hot translated once nobody needs the compile service, for the next run of such a guest."""
+        if isinstance(self.engine, NativeEngine) and self.engine.translations is not None:
+            self.engine.translations.leave_wishes()
 
     def close(self) -> None:
         """Give everything back to the host; nothing may use the machine any more."""

@@ -332,6 +332,10 @@ class Machine:
             raise
         return machine
 
+    def leave_wishes(self) -> None:
+        """Have what was hot translated for the next run of such a guest; this one has ended, and `close` follows."""
+        self._core.leave_wishes()
+
     def close(self) -> None:
         """Give memory and files back to the host."""
         if self._debugger_port is not None:

@@ -38,6 +38,7 @@ class Processor:
         self._foresight = Foresight(core.memory, cpu.state)
         slot = cpu.state.layout.slot
         self._places = [slot[f"exit_{name}"] for name in ("address", "size", "value", "answered")]
+        self._shortcuts = slot["shortcuts"]
         self._answers: dict[Exit, Callable[[], Stop | None]] = {
             Exit.WAIT: self._wait,
             Exit.BREAKPOINT: self.breakpoint,
@@ -61,6 +62,7 @@ class Processor:
         switch, console, exits = core.switch, core.console, self.exits
         slots, steps = state.slots, state.layout.slot["instructions"]
         while (left := goal - slots[steps]) > 0:
+            slots[self._shortcuts] = not (looked_at or self.hooks.device or self.hooks.access)
             if self._passing:
                 reason = self._pass(left)
             else:
