@@ -31,6 +31,7 @@ class Results:
         self.idle: dict[str, idle.Idle] = {}
         self.smp = smp.Scaling()
         self.hello: list[dict[str, float]] = []
+        self.between: dict[str, float] = {}
 
     def add(self, part: str, title: str, rows: list[Row], mean: bool = True) -> None:
         """Keep and print the rows of a part."""
@@ -41,6 +42,12 @@ class Results:
         for line in verdicts(rows):
             print(line, flush=True)
         print(flush=True)
+
+    def note_between(self, part: str, session: Session) -> None:
+        """Tell what our compile service did between the runs of a part: it is in no run's time."""
+        self.between[part] = session.between
+        print(f"{part}, between the runs, for the next time: {session.between:.2f} s of CPU time in all\n", flush=True)
+        session.between = 0.0
 
     def failures(self) -> list[str]:
         """One sentence for each thing that couldn't be measured."""
@@ -58,6 +65,7 @@ class Results:
             "idle": idle.as_data(self.idle),
             "smp": asdict(self.smp),
             "hello": self.hello,
+            "between_runs": self.between,
         }
         output: Path = chosen.output
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -106,10 +114,12 @@ def run_parts(session: Session) -> Results:
         rows = compute.in_linux(session, guest)
         results.add("linux", "program in Linux", [row for row in rows if row.group != "system"])
         results.add("system", "work for the kernel", [row for row in rows if row.group == "system"], mean=False)
+        results.note_between("linux", session)
     if guest and "boot" in parts:
         rows, results.phases = boots.boot(session, guest)
         results.add("boot", "Linux", rows, mean=False)
         print(boots.phase_lines(results.phases) + "\n", flush=True)
+        results.note_between("boot", session)
     if guest and "idle" in parts:
         results.idle = idle.idle(session, guest)
         print("\n".join([idle.idle_table(results.idle), "", *idle.verdicts(results.idle)]) + "\n", flush=True)

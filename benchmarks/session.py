@@ -21,6 +21,7 @@ class Session:
     def __init__(self, chosen: argparse.Namespace, folder: Path):
         self.chosen = chosen
         self.folder = folder
+        self.between = 0.0  # CPU seconds of the compile service between runs: what it makes for the next time
         self.ours: Ours = StandIn([], folder) if chosen.stand_in else Ours(our_program(), folder)
 
     def monitors(self) -> list[str]:
@@ -29,8 +30,10 @@ class Session:
 
     def start(self, column: str, guest: Guest) -> Run:
         """Start `guest`: on QEMU, or on ours with the cache emptied (cold) or as the last run left it."""
+        before = cpu_of_descendants()
         if not wait_for_orphans(SECONDS_FOR_ORPHANS):
             say("A process of an earlier run lives on; its CPU time is counted too.")
+        self.between += cpu_of_descendants() - before
         timeout = self.chosen.timeout if guest.firmware else max(BOOT_TIMEOUT, self.chosen.timeout)
         if column == "qemu":
             return Run(qemu_command(guest), timeout=timeout)
