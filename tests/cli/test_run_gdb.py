@@ -134,21 +134,21 @@ def test_gdb_itself_on_hello() -> None:
 
 @pytest.mark.skipif(GDB is None, reason="gdb-multiarch is not installed")
 def test_gdb_itself_on_several_processors(tmp_path: Path) -> None:
-    made = assembled(f".equ COUNT, 3\n call start_all\nother: addi s0, s0, 1\nhere: j other\n{SBI_END}")
+    made = assembled(f".equ COUNT, 3\n call start_all\nbegun: nop\nother: addi s0, s0, 1\nhere: j other\n{SBI_END}")
     kernel = tmp_path / "kernel"
     kernel.write_bytes(made.data)
-    others = [made.symbols[name] for name in ("other", "here")]
+    begun, *others = [made.symbols[name] for name in ("begun", "other", "here")]
     with debugged("--kernel", f"{kernel},raw", "--cpus", "3", "--gdb", "0,wait", *QUICK) as (_, address):
         text = batch(
             address,
-            *("info threads", f"break *{others[0]}", "continue", "thread apply all p/x $pc"),
+            *("info threads", f"break *{begun}", "continue", f"break *{others[0]}", "thread apply all p/x $pc"),
             *("set scheduler-locking on", "thread 2", "p $mhartid", f"set var $pc = {others[1]}", "stepi", "p/x $pc"),
             *("set var $s0 = 41", "continue", "p $s0", "info threads", "monitor info"),
         )
     for part in (
         *("Thread 3 (CPU 2, supervisor mode, off)", "Thread 1 hit Breakpoint 1", "$4 = 1", f"$5 = {others[0]:#x}"),
         *(
-            "Thread 2 hit Breakpoint 1",
+            "Thread 2 hit Breakpoint 2",
             "0x2a",
             "* 2    Thread 2 (CPU 1, supervisor mode, running)",
             "CPU 2, running: pc",
