@@ -13,7 +13,7 @@ from guesthouse.virtual.engine.ir import Hole
 from guesthouse.virtual.engine.module import alias
 from guesthouse.virtual.engine.target import MachineTarget
 from guesthouse.virtual.engine.values import Value, constant
-from guesthouse.virtual.memory.shadow import ADDEND, ENTRIES, READ_TAG, WRITE_TAG
+from guesthouse.virtual.memory.shadow import READ_TAG, WRITE_TAG
 from guesthouse.virtual.spec.access import Access
 
 SPAN = 256  # bytes that the accesses of a group may lie apart
@@ -180,8 +180,12 @@ class GroupedAccesses(MachineTarget):
         text = self.text
         lowest = self._moved(group, group.low)
         text.emit(f"{group.limit} = or i64 {lowest}, 4095")
-        found, missed, join = text.fresh("hit"), text.fresh("missed"), text.fresh("grouped")
-        hit = self._look(group, lowest, found, missed)
+        # In the last aligned stretch of bytes, and aligned if and only if the first access is.
+        last = self._moved(group, group.offset + (group.high - 1 - group.offset) // group.align * group.align)
+        missed, join = text.fresh("missed"), text.fresh("grouped")
+        tag_offset = WRITE_TAG if group.access == Access.STORE else READ_TAG
+        hit, _ = self._look(lowest, last, group.align, tag_offset, missed)
+        found = text.block
         text.end(f"br label %{join}")
         near, far, slow_end = self._look_slowly(group, missed, join)
         text.begin(join)
@@ -199,26 +203,6 @@ class GroupedAccesses(MachineTarget):
         """I64: the address of an offset of the group."""
         distance = offset - group.offset
         return self.text.value(f"add i64 {group.address.ir}, {distance}") if distance else group.address.ir
-
-    def _look(self, group: Group, lowest: str, found: str, missed: str) -> str:
-        """Probe as for one access, but with the last page and the strictest alignment; gives the addend, in `found`.
-
-        The entry is the lowest page's: another page's tag is there only if it is none of its neighbours'.
-        """
-        text = self.text
-        page = text.value(f"lshr i64 {lowest}, 12")
-        index = text.value(f"and i64 {page}, {ENTRIES - 1}")
-        entry = text.value(f"getelementptr i64, ptr {self.data_bank()}, i64 {index}")
-        tag_offset = WRITE_TAG if group.access == Access.STORE else READ_TAG
-        tag_place = text.value(f"getelementptr i8, ptr {entry}, i64 {tag_offset}") if tag_offset else entry
-        tag = text.value(f"load i64, ptr {tag_place}{alias('shadow')}")
-        # In the last aligned stretch of bytes, and aligned if and only if the first access is.
-        last = self._moved(group, group.offset + (group.high - 1 - group.offset) // group.align * group.align)
-        page = text.value(f"and i64 {last}, {constant(~0xFFF | (group.align - 1)).ir}")
-        text.branch(text.value(f"icmp eq i64 {tag}, {page}"), found, missed, likely=True)
-        text.begin(found)
-        addend_place = text.value(f"getelementptr i8, ptr {entry}, i64 {ADDEND}")
-        return text.value(f"load i64, ptr {addend_place}{alias('shadow')}")
 
     def _look_slowly(self, group: Group, missed: str, join: str) -> tuple[str, str, str]:
         """Where the probe has failed: translate, or leave; gives both addends, and the block that goes to `join`."""

@@ -42,22 +42,29 @@ class MemoryWords(TargetState):
 
         Gives also what is known on either way.
         """
+        addend, known = self._look(address.ir, address.ir, size, tag_offset, missed)
+        place = self.text.value(f"add i64 {address.ir}, {addend}")
+        return self.text.value(f"inttoptr i64 {place} to ptr"), known
+
+    def _look(self, first: str, last: str, align: int, tag_offset: int, missed: str) -> tuple[str, dict[str, str]]:
+        """Host minus guest address of the page that two aligned addresses less than a page apart share; else `missed`.
+
+        The entry is the first one's: the tag of the page behind is never there. Gives also what is known on either way.
+        """
         text = self.text
-        page = text.value(f"lshr i64 {address.ir}, 12")
+        page = text.value(f"lshr i64 {first}, 12")
         index = text.value(f"and i64 {page}, {ENTRIES - 1}")
         entry = text.value(f"getelementptr i64, ptr {self.data_bank()}, i64 {index}")
         tag_place = text.value(f"getelementptr i8, ptr {entry}, i64 {tag_offset}") if tag_offset else entry
         tag = text.value(f"load i64, ptr {tag_place}{alias('shadow')}")
         # Bits that misaligned addresses set are compared too, so they miss.
-        page = text.value(f"and i64 {address.ir}, {constant(~0xFFF | (size - 1)).ir}")
+        page = text.value(f"and i64 {last}, {constant(~0xFFF | (align - 1)).ir}")
         hit, found = text.value(f"icmp eq i64 {tag}, {page}"), text.fresh("hit")
         text.branch(hit, found, missed, likely=True)
         known = text.known
         text.begin(found, dict(known))
         addend_place = text.value(f"getelementptr i8, ptr {entry}, i64 {ADDEND}")
-        addend = text.value(f"load i64, ptr {addend_place}{alias('shadow')}")
-        place = text.value(f"add i64 {address.ir}, {addend}")
-        return text.value(f"inttoptr i64 {place} to ptr"), known
+        return text.value(f"load i64, ptr {addend_place}{alias('shadow')}"), known
 
     # --- loads and stores ---------------------------------------------------------------------------------------------
 

@@ -292,7 +292,7 @@ class RegionTarget(GroupedAccesses):
         self.block = len(self.numbers)
         self.text.begin("arrival")
         address = Value(self.text.value(f"load i64, ptr {self._arriving}"), 0, U64)
-        self.before = self.text.value(f"load i64, ptr {self.counter}")
+        self.before = self.counted()
         self.flowing[ARRIVAL].successors |= {self.numbers[entry] for entry in self.entries}
         self.choose(address.ir, {entry: f"b{entry}" for entry in self.entries}, self.leave("far_region", address, 0))
 

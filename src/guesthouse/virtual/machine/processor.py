@@ -59,15 +59,11 @@ class Processor:
         `looked_at`: what the console shows is to be looked at.
         """
         core, state = self.core, self.cpu.state
-        switch, console, exits = core.switch, core.console, self.exits
+        switch, console = core.switch, core.console
         slots, steps = state.slots, state.layout.slot["instructions"]
         while (left := goal - slots[steps]) > 0:
             slots[self._shortcuts] = not (looked_at or self.hooks.device or self.hooks.access)
-            if self._passing:
-                reason = self._pass(left)
-            else:
-                reason = self.run(left)
-            exits[reason] += 1
+            reason = self.enter(left)
             if reason is Exit.DEVICE_READ or reason is Exit.DEVICE_WRITE:
                 self.device(reason is Exit.DEVICE_WRITE)
             elif reason is Exit.HYPERCALL:
