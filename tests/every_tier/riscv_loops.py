@@ -5,6 +5,7 @@ from __future__ import annotations
 from .riscv_program import CODE_PAGES, ISA, PAGE, POINTERS, Generator
 
 COUNTERS = (18, 19, 21, 22)  # of loops, by depth
+WALKING = (29, 30)  # pointers that loops move
 CODE_POINTER = 13  # holds an address of writable code
 FREE = (1, 5, 6, 7, 16, 17, 20, 23, 24, 25, 26, 27)
 PLAIN = {"I": 24, "M": 6, "A": 3, "F": 3, "D": 3, "Zba": 2, "Zbb": 3, "Zbs": 2, "Zbc": 1, "Zicond": 2, "C": 10}
@@ -62,7 +63,7 @@ class _Body:
         return made + encode("jal", offset=following - self.number * FUNCTION - len(made))
 
     def part(self, at: int, depth: int) -> bytes:
-        """A stretch, a loop, a branch around a part, a call, a store into code, or accesses near one another."""
+        """A stretch, a loop, a branch around a part, a call, a store into code, or accesses by one pointer."""
         rng = self.rng
         kind = rng.randrange(10)
         if kind < 2 and depth < 3:
@@ -81,13 +82,28 @@ class _Body:
         if kind == 5 and rng.randrange(3) == 0:
             return self.modification()
         if kind == 6:
-            return self.near_accesses()
+            return self.near_accesses(rng.choice((2, *POINTERS)))
+        if kind == 7 and depth < 3:
+            return self.walk(depth)
         return self.stretch(rng.randrange(1, 12))
 
-    def near_accesses(self) -> bytes:
+    def walk(self, depth: int) -> bytes:
+        """A loop with pointers that run over memory, one perhaps from where the other is."""
+        rng, counter, (one, other) = self.rng, COUNTERS[depth], WALKING
+        made = encode("addi", rd=counter, imm=rng.choice((2, 20, 60)))
+        made += encode("addi", rd=one, rs1=rng.choice(POINTERS), imm=rng.randrange(-64, 64) * 8)
+        made += encode("addi", rd=other, rs1=rng.choice((one, *POINTERS)), imm=rng.choice((0, 8, 800)))
+        body = self.near_accesses(one)
+        if rng.getrandbits(1):
+            body += self.near_accesses(other) + encode("addi", rd=other, rs1=other, imm=rng.choice((-8, 8, 32)))
+        body += encode("addi", rd=one, rs1=one, imm=rng.choice((0, 1, -4, 8, 16, 600)))
+        body += encode("addi", rd=counter, rs1=counter, imm=-1)
+        return made + body + encode("bne", rs1=counter, offset=-len(body))
+
+    def near_accesses(self, pointer: int) -> bytes:
         """Loads and stores by one pointer, as a function's frame or an object sees them; some miss, some straddle."""
         rng = self.rng
-        pointer, centre = rng.choice((2, *POINTERS)), rng.choice((0, -16, 24, rng.randrange(-1500, 1500)))
+        centre = rng.choice((0, -16, 24, rng.randrange(-1500, 1500)))
         made = b""
         for _ in range(rng.randrange(2, 9)):
             step, loads, stores = rng.choice(ACCESSES)
@@ -120,7 +136,7 @@ class _Body:
                 continue
             values = {operand.name: generator._operand(chosen, operand.name) for operand in chosen.pattern.operands}
             written = values.get("rd", 0)
-            if "rd" in values and (written in (*COUNTERS, 28, *POINTERS) or written == 2):
+            if "rd" in values and (written in (*COUNTERS, 28, *WALKING, *POINTERS) or written == 2):
                 if chosen.pattern.operand("rd").bits == 5:
                     values["rd"] = rng.choice(FREE)
                 elif rng.randrange(30):

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from guesthouse.virtual.engine.ir import Hole
 from guesthouse.virtual.engine.module import alias
-from guesthouse.virtual.engine.target import MachineTarget
 from guesthouse.virtual.engine.values import Value, constant
+from guesthouse.virtual.engine.walks import Walk, WalkingAccesses
 from guesthouse.virtual.memory.shadow import READ_TAG, WRITE_TAG
 from guesthouse.virtual.spec.access import Access
 
@@ -65,7 +65,7 @@ class Group:
         return True
 
 
-class GroupedAccesses(MachineTarget):
+class GroupedAccesses(WalkingAccesses):
     """Loads and stores, in groups where that can be."""
 
     groups: list[Group]
@@ -86,6 +86,10 @@ class GroupedAccesses(MachineTarget):
 
     def leave_if_slow_store_undid(self, next_pc: Value) -> None:
         """Right after a slow store was written: have the slow way leave, if code was undone, behind the instruction."""
+        raise NotImplementedError
+
+    def find_walks(self) -> list[Walk | None]:
+        """For each group the walk it belongs to."""
         raise NotImplementedError
 
     # --- loads and stores ---------------------------------------------------------------------------------------------
@@ -110,9 +114,13 @@ class GroupedAccesses(MachineTarget):
         """A store was put off until its group is known."""
         raise NotImplementedError
 
+    def _root(self, address: Value) -> tuple[str, int]:
+        """The value that an address counts from, and its distance."""
+        return self.text.sums.get(address.ir, (address.ir, 0))
+
     def _joined(self, address: Value, size: int, access: Access) -> Group | None:
         """The group that an access is a member of; what may be stored to may be loaded, too."""
-        root, offset = self.text.sums.get(address.ir, (address.ir, 0))
+        root, offset = self._root(address)
         for key in (f"{Access.STORE} at {root}", f"{access} at {root}"):
             number = self.text.known.get(key)
             if number is not None and self.groups[int(number)].takes(offset, size):
@@ -121,7 +129,7 @@ class GroupedAccesses(MachineTarget):
 
     def _begin(self, address: Value, size: int, access: Access, value: Value | None = None) -> Group:
         text = self.text
-        root, offset = text.sums.get(address.ir, (address.ir, 0))
+        root, offset = self._root(address)
         result, near, far, limit = ("%" + text.fresh() for _ in range(4))
         moment, hole = self.moment(), text.leave_hole()
         group = Group(access, address, size, offset, moment, hole, value, result, near, far, limit)
@@ -150,9 +158,10 @@ class GroupedAccesses(MachineTarget):
 
     def write_groups(self) -> None:
         """Write all first accesses, each as its group has turned out."""
-        for group in self.groups:
+        for group, walk in zip(self.groups, self.find_walks(), strict=True):
             with self.text.filling(group.hole):
                 self.return_to(group.moment)
+                self.walk = walk
                 if group.members == 1:
                     self._write_alone(group)
                 else:

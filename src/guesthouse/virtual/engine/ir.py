@@ -91,6 +91,13 @@ class FunctionText:
         self._prologue.append(f"  {name} = alloca {kind}")
         return name
 
+    def fixed(self, kind: str, value: int) -> str:
+        """A stack slot that stays one, with what it holds at the beginning."""
+        name = self.local(kind)
+        self.prologue(f"store {kind} {value}, ptr {name}")
+        self.prologue(f'call void asm sideeffect "", "r"(ptr {name})')  # LLVM does not know what became of it
+        return name
+
     def prologue(self, line: str) -> None:
         """Add an instruction at the very beginning."""
         self._prologue.append("  " + line)

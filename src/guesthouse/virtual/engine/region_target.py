@@ -16,9 +16,9 @@ from guesthouse.virtual.engine.module import Module, alias
 from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.source import Source
 from guesthouse.virtual.engine.values import U64, Refused, Value, constant
+from guesthouse.virtual.engine.walks import Register, Walk, Walks
+from guesthouse.virtual.spec.access import Access
 from guesthouse.virtual.spec.layout import RegisterFile
-
-Register = tuple[str, int]
 
 ARRIVAL = -1  # stands for the block that finds its way by an address, behind all others
 
@@ -69,6 +69,8 @@ class RegionTarget(GroupedAccesses):
         self.counter = text.local("i64")  # instructions left between blocks
         self.entries: dict[int, Entry] = {}  # by page offset
         self.groups: list[Group] = []
+        self.walks = Walks()
+        self._kept: dict[Walk, tuple[str, str]] = {}
         self._arriving: str | None = None  # the place of an address that is known only at run time
         self.block = 0
         self.offset = 0  # of the present instruction
@@ -158,7 +160,10 @@ class RegionTarget(GroupedAccesses):
         if index.constant is None or index.constant == file.zero:
             return super().read_register(file, index)
         reading = f"load i64, ptr {self._local(file, index.constant)}"
-        ir = self.text.known[reading] = self.text.value(reading)
+        ir = self.text.known.get(reading)
+        if ir is None:
+            ir = self.text.known[reading] = self.text.value(reading)
+            self.walks.origins[ir] = file.name, index.constant
         return Value(ir, 0, (1 << file.bits) - 1) if ir[0] == "%" else constant(int(ir) & U64)
 
     def write_register(self, file: RegisterFile, index: Value, value: Value) -> None:
@@ -171,7 +176,9 @@ class RegionTarget(GroupedAccesses):
         ir = self._fitted(value, file.bits)
         self.text.emit(f"store i64 {ir}, ptr {slot}")
         self.text.known[f"load i64, ptr {slot}"] = ir
-        self.flowing[self.block].written.add((file.name, index.constant))
+        register = file.name, index.constant
+        self.flowing[self.block].written.add(register)
+        self.walks.note_write(register, self.block, *self.text.sums.get(ir, (ir, 0)))
 
     # --- leaving ------------------------------------------------------------------------------------------------------
 
@@ -274,6 +281,12 @@ class RegionTarget(GroupedAccesses):
         if entry is not None:
             self.leavings[-1].slot = entry.slot  # whose handler is the region itself
         return label
+
+    def find_walks(self) -> list[Walk | None]:
+        blocks = range(len(self.numbers))
+        successors = {number: self.flowing[number].successors & set(blocks) for number in blocks}
+        accesses = ((self._root(g.address)[0], g.moment.block, g.access == Access.STORE) for g in self.groups)
+        return self.walks.find(accesses, successors)
 
     # --- jumps to addresses known only at run time --------------------------------------------------------------------
 
