@@ -92,7 +92,7 @@ class _Found:
     """What following control through a page has found, by page offset."""
 
     steps: dict[int, Step] = field(default_factory=dict)
-    ways: dict[int, set[int]] = field(default_factory=dict)  # where control may go from there
+    ways: dict[int, frozenset[int]] = field(default_factory=dict)  # where control may go from there
     leaders: set[int] = field(default_factory=set)
     headers: set[int] = field(default_factory=set)
     returns: set[int] = field(default_factory=set)  # where jumps to anywhere are likely to go
@@ -102,11 +102,79 @@ class _Found:
         sets = (set(self.leaders), set(self.headers), set(self.returns))
         return _Found(dict(self.steps), dict(self.ways), *sets)
 
-    def comes_back(self) -> dict[int, set[int]]:
+    def add(self, place: _Place) -> None:
+        """Note an instruction."""
+        offset, after = place.step.offset, place.step.after
+        self.steps[offset] = place.step
+        self.ways[offset] = place.ways
+        self.headers |= place.back
+        self.leaders.update(place.jumps)
+        if place.branches:
+            self.leaders.add(after)
+        if place.comes_back:
+            self.returns.add(after)
+
+    def comes_back(self) -> dict[int, frozenset[int]]:
         """`ways`, where a jump to anywhere is taken to go to each of the places likely for that."""
         return {
             offset: targets | self.returns if ELSEWHERE in targets else targets for offset, targets in self.ways.items()
         }
+
+
+@dataclass(frozen=True)
+class _Place:
+    """An instruction, and where control goes on that is worth it."""
+
+    step: Step
+    ways: frozenset[int]
+    jumps: tuple[int, ...]  # of these the places on the page other than just behind it
+    back: frozenset[int]  # places at or before it where it may go
+    branches: bool  # it may go elsewhere than just behind it
+    comes_back: bool  # it is a call that has come back
+
+
+class _Code:
+    """The instructions of a page, each looked at once."""
+
+    def __init__(self, former: RegionFormer, page: bytes, flow: Flow, jumps_to: Sequence[int] | None) -> None:
+        self.former = former
+        self.page = page
+        self.flow = flow
+        self.jumps_to = jumps_to
+        self._seen: dict[int, _Place | None] = {}
+
+    def at(self, offset: int) -> _Place | None:
+        """What is at a page offset, None where that is not to be translated."""
+        if offset not in self._seen:
+            self._seen[offset] = self._look(offset)
+        return self._seen[offset]
+
+    def _look(self, offset: int) -> _Place | None:
+        step = self.former.step_at(self.page, offset)
+        targets = self.flow.targets(step) if step else None
+        if step is None or targets is None:
+            return None
+        branches = targets - {step.after} != set()
+        back = frozenset(target for target in targets if 0 <= target <= offset)
+        if self.jumps_to is not None and len(targets) > 1:
+            targets = {target for target in targets if self._runs(self.jumps_to, target, step.after)}
+        unit = self.former.isa.unit
+        jumps = tuple(t for t in targets if t != step.after and 0 <= t < PAGE and t % unit == 0)
+        comes_back = self.jumps_to is not None and step.after not in targets and self._comes_back(step, self.jumps_to)
+        if comes_back:
+            jumps, targets = (*jumps, step.after), targets | {step.after}
+        return _Place(step, frozenset(targets), jumps, back, branches, comes_back)
+
+    def _runs(self, jumps_to: Sequence[int], target: int, after: int) -> bool:
+        """Whether one of several ways on is worth taking along."""
+        if not 0 <= target < PAGE:
+            return False
+        count = jumps_to[target // self.former.isa.unit]
+        return count >= 0 if target == after else count >= RARE
+
+    def _comes_back(self, step: Step, jumps_to: Sequence[int]) -> bool:
+        """Whether an instruction is a call that has come back often."""
+        return self.flow.calls(step) and self._runs(jumps_to, step.after, ELSEWHERE)
 
 
 class RegionFormer:
@@ -130,61 +198,42 @@ class RegionFormer:
         `jumps_to` has, for each place where an instruction may begin, -1 where none has run, else how often it was
         jumped to: what has not run, or hardly ever, is left to the interpreter.
         """
-        found = self._reached(_Found(), entry, page, flow, jumps_to)
+        code = _Code(self, page, flow, jumps_to)
+        found = self._reached(_Found(), entry, code)
         if jumps_to is not None and len(found.ways) <= SMALL:
-            found = self._joined(found, entry, page, flow, jumps_to)
+            found = self._joined(found, entry, code, jumps_to)
         return self._blocks(found, entry, jumps_to)
 
-    def _reached(self, found: _Found, entry: int, page: bytes, flow: Flow, jumps_to: Sequence[int] | None) -> _Found:
-        """What control reaches from a place, added to what was found."""
+    def _reached(self, found: _Found, entry: int, code: _Code, most: int = LONGEST_PATH) -> _Found:
+        """What control reaches from a place, added to what was found, as long as that is not `most` instructions."""
         todo = [entry]
         found.leaders.add(entry)
-        while todo and len(found.steps) < LONGEST_PATH:
+        while todo and len(found.steps) < most:
             offset = todo.pop(0)
-            while 0 <= offset < PAGE and offset not in found.steps and len(found.steps) < LONGEST_PATH:
-                step = self.step_at(page, offset)
-                targets = flow.targets(step) if step else None
-                if step is None or targets is None:
+            while 0 <= offset < PAGE and offset not in found.steps and len(found.steps) < most:
+                place = code.at(offset)
+                if place is None:
                     break
-                jumps = self._follow(found, step, targets, flow, jumps_to)
-                found.leaders.update(jumps)
-                todo += jumps
-                if step.after not in found.ways[offset] or step.after in jumps:
+                found.add(place)
+                todo += place.jumps
+                offset = place.step.after
+                if offset not in place.ways or offset in place.jumps:
                     break
-                offset = step.after
         return found
 
-    def _joined(self, found: _Found, entry: int, page: bytes, flow: Flow, jumps_to: Sequence[int]) -> _Found:
+    def _joined(self, found: _Found, entry: int, code: _Code, jumps_to: Sequence[int]) -> _Found:
         """With other places nearly as hot as the entry from which control comes into the region: callers, cases."""
         hot = max(BUSY, jumps_to[entry // self.isa.unit] // 4)
         places = [number * self.isa.unit for number, count in enumerate(jumps_to) if count >= hot]
         for place in sorted(places, key=lambda place: -jumps_to[place // self.isa.unit]):
             if place in found.steps:
                 continue
-            larger = self._reached(found.copy(), place, page, flow, jumps_to)
+            larger = self._reached(found.copy(), place, code, SMALL + 1)
             comes_in = any(larger.ways[offset] & found.ways.keys() for offset in larger.ways.keys() - found.ways.keys())
             if comes_in and len(larger.ways) <= SMALL:
                 found = larger
                 found.returns.add(place)
         return found
-
-    def _follow(
-        self, found: _Found, step: Step, targets: set[int], flow: Flow, jumps_to: Sequence[int] | None
-    ) -> list[int]:
-        """Note an instruction; gives the places on the page, other than just behind it, where control goes on."""
-        found.steps[step.offset] = step
-        if targets - {step.after}:
-            found.leaders.add(step.after)
-        found.headers |= {target for target in targets if 0 <= target <= step.offset}
-        if jumps_to is not None and len(targets) > 1:
-            targets = {target for target in targets if self._runs(jumps_to, target, step.after)}
-        jumps = [t for t in targets if t != step.after and 0 <= t < PAGE and t % self.isa.unit == 0]
-        if jumps_to is not None and step.after not in targets and self._comes_back(flow, step, jumps_to):
-            found.returns.add(step.after)
-            jumps.append(step.after)
-            targets = targets | {step.after}
-        found.ways[step.offset] = targets
-        return jumps
 
     def _kept(self, found: _Found, entry: int, jumps_to: Sequence[int] | None) -> set[int]:
         """Of what control reaches: all, if that is small; the loops round the entry; the way to where others begin."""
@@ -209,17 +258,6 @@ class RegionFormer:
                     kept.add(target)
                     todo.append(target)
         return kept
-
-    def _runs(self, jumps_to: Sequence[int], target: int, after: int) -> bool:
-        """Whether one of several ways on is worth taking along."""
-        if not 0 <= target < PAGE:
-            return False
-        count = jumps_to[target // self.isa.unit]
-        return count >= 0 if target == after else count >= RARE
-
-    def _comes_back(self, flow: Flow, step: Step, jumps_to: Sequence[int]) -> bool:
-        """Whether an instruction is a call that has come back often."""
-        return flow.calls(step) and self._runs(jumps_to, step.after, ELSEWHERE)
 
     def _blocks(self, found: _Found, entry: int, jumps_to: Sequence[int] | None) -> list[Block]:
         kept = self._kept(found, entry, jumps_to)
