@@ -31,6 +31,16 @@ class Moment:
 
 
 @dataclass
+class Member:
+    """An access: its address, the line for what `addend` becomes, host minus guest address there."""
+
+    address: str
+    offset: int
+    addend: str
+    line: Hole
+
+
+@dataclass
 class Group:
     """Accesses in bytes from a common address; names of what its members use; what it takes to write the first."""
 
@@ -44,11 +54,11 @@ class Group:
     result: str  # name of what is loaded first
     near: str  # host minus guest address up to `limit`
     far: str  # and behind it
-    limit: str  # last address on the page of the lowest
+    limit: str  # last address on the page of the lowest, where the group may lie in two
     low: int = field(init=False)
     high: int = field(init=False)
     align: int = field(init=False)
-    members: int = 1
+    members: list[Member] = field(default_factory=list)  # behind the first
     after: tuple[Value, Moment] | None = None  # where a first store that has undone code goes on
     undone: str | None = None  # i1: name of whether it has, where somebody asks
 
@@ -61,8 +71,12 @@ class Group:
         if high - low > SPAN or (offset - self.offset) % size:
             return False
         self.low, self.high, self.align = low, high, max(self.align, size)
-        self.members += 1
         return True
+
+    @property
+    def one_unit(self) -> bool:
+        """Whether all lie in the first one's aligned bytes, and so in one page."""
+        return self.high - self.low == self.align
 
 
 class GroupedAccesses(WalkingAccesses):
@@ -140,10 +154,20 @@ class GroupedAccesses(WalkingAccesses):
     # --- members ------------------------------------------------------------------------------------------------------
 
     def _member_place(self, group: Group, address: Value) -> str:
-        text = self.text
-        near = text.value(f"icmp ule i64 {address.ir}, {group.limit}")
-        addend = text.value(f"select i1 {near}, i64 {group.near}, i64 {group.far}")
+        text, addend = self.text, "%" + self.text.fresh()
+        group.members.append(Member(address.ir, self._root(address)[1], addend, text.leave_line()))
         return text.value(f"inttoptr i64 {text.value(f'add i64 {address.ir}, {addend}')} to ptr")
+
+    def _write_member(self, group: Group, member: Member) -> None:
+        """Write which of the group's two pages a member lies in."""
+        if group.one_unit or member.offset == group.low:
+            member.line.lines = [f"  {member.addend} = add i64 {group.near}, 0"]
+            return
+        near = "%" + self.text.fresh()
+        member.line.lines = [
+            f"  {near} = icmp ule i64 {member.address}, {group.limit}",
+            f"  {member.addend} = select i1 {near}, i64 {group.near}, i64 {group.far}",
+        ]
 
     def _load_member(self, group: Group, address: Value, bits: int) -> Value:
         place = self._member_place(group, address)
@@ -162,10 +186,12 @@ class GroupedAccesses(WalkingAccesses):
             with self.text.filling(group.hole):
                 self.return_to(group.moment)
                 self.walk = walk
-                if group.members == 1:
+                if not group.members:
                     self._write_alone(group)
                 else:
                     self._write_first(group)
+            for member in group.members:
+                self._write_member(group, member)
 
     def _write_alone(self, group: Group) -> None:
         text, size = self.text, constant(group.size)
@@ -205,6 +231,7 @@ class GroupedAccesses(WalkingAccesses):
             text.emit(f"{group.result} = add i64 {value.ir}, 0")
         else:
             self._store_member(group, group.address, group.value, group.size)
+        self._write_member(group, group.members.pop())
         if group.undone is not None:
             text.emit(f"{group.undone} = or i1 false, false")
 

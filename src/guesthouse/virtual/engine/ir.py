@@ -143,6 +143,13 @@ class FunctionText:
         self.block = hole.behind
         return hole
 
+    def leave_line(self) -> Hole:
+        """Leave a place for lines that control comes through; they are written, like those of a hole, by then."""
+        assert self.block is not None
+        line = Hole(self.block, self.block)
+        self._lines.append(line)
+        return line
+
     @contextlib.contextmanager
     def filling(self, hole: Hole) -> Iterator[None]:
         """Write what belongs into a hole; of what is known there, nothing is."""
