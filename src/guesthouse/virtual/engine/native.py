@@ -111,7 +111,7 @@ class NativeEngine:
             self.translations = shared or Translations(self, self._source, waits=mode == "translator")
             if shared is not None:
                 shared.engines.append(self)
-            s.hot = hot or HOT
+            s.hot = code_page.COUNTED + hot if hot else HOT
 
     def _connect(self, page: int) -> None:
         s, memory = self.state, self.memory

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from guesthouse.virtual.engine.native import NativeEngine
 
 PAGE = 4096
-HEAT_MASK = 255  # a place that was jumped to so many times (and one) is warm: it is stitched
-HOT = 160 * (HEAT_MASK + 1)  # jumps to a place after which the translator hears of it (again with each 65536 more)
+HEAT_MASK = 255  # a place is warm where its counter has these bits zero (it begins at `COUNTED`): it is stitched
+HOT = 160 * (HEAT_MASK + 1)  # a counter's value at which the translator hears of a place (again with each 65536 more)
 COUNTER_BITS = 16  # of a counter of jumps, which comes round
 OFTEN = 12  # reports that a place is hot until a region is worth what it costs to make
 LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for the compile service to read
@@ -164,8 +164,11 @@ class Translations:
         handlers = (ctypes.c_uint64 * (2 * slots)).from_address(code_page)[::2]
         counts = (ctypes.c_uint16 * slots).from_address(self._counter(code_page, 0))
         undecoded = self.engine.arena.symbols[f"handler.{int(Handler.DECODE)}"]
-        weight = HOT // self.engine.state.hot
-        jumps = [-1 if handler == undecoded else weight * n for handler, n in zip(handlers, counts, strict=True)]
+        weight = HOT // (self.engine.state.hot - layout.COUNTED)
+        jumps = [
+            -1 if handler == undecoded else weight * max(n - layout.COUNTED, 0)
+            for handler, n in zip(handlers, counts, strict=True)
+        ]
         for offset, times in heard.items():
             jumps[offset // self.engine.isa.unit] += weight * times << COUNTER_BITS
         return jumps

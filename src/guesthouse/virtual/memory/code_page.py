@@ -25,6 +25,8 @@ SCRATCH = 1
 HOST_PAGE, FRAME_PAGE, WRITES, NEXT_FREE, NEXT_UNSETTLED, SETTLED_IN = 0, 8, 16, 24, 32, 40
 WORDS = 64
 COUNTER = 2  # bytes
+COUNTED = 224  # jumps that each counter begins with: a place is warm sooner than it comes round to warm again
+EACH_OF_FOUR = 0x0001_0001_0001_0001  # counters, in a word
 
 MANY_WRITES = 64  # to one page: it has become data
 
@@ -86,8 +88,10 @@ def clear_code_page(s: State, page: u64, host: u64, frame: u64, handler: u64) ->
     host_store(words + HOST_PAGE, 8, host)
     host_store(words + FRAME_PAGE, 8, frame)
     host_store(words + WRITES, 8, 0)
-    for i in range((4096 >> UNIT_SHIFT) * (COUNTER + 1) >> 3):
-        host_store(u64(words + WORDS + 8 * i), 8, 0)
+    for i in range((4096 >> UNIT_SHIFT) * COUNTER >> 3):
+        host_store(u64(words + WORDS + 8 * i), 8, COUNTED * EACH_OF_FOUR)
+    for i in range(4096 >> UNIT_SHIFT >> 3):
+        host_store(u64(translated_map(page) + 8 * i), 8, 0)
 
 
 @function
