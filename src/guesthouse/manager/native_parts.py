@@ -2,8 +2,9 @@
 
 import hashlib
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from guesthouse.guest.hello import SOURCE
 from guesthouse.guest.symbols import Symbols
@@ -21,8 +22,7 @@ FOLDER = "code"
 HELLO_AT = 0x8020_0000
 
 
-@dataclass(frozen=True)
-class NativePart:
+class NativePart(msgspec.Struct, frozen=True):
     """One part: the module it is made from, its size in bytes, the seconds it took, and why it was not kept or ""."""
 
     module: str

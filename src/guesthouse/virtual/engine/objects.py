@@ -6,7 +6,8 @@ Source: System V ABI, ELF-64 object files; its x86-64 supplement, table 4.9 (rel
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+import msgspec
 
 from guesthouse.host.memory import CodeMapping
 
@@ -22,8 +23,7 @@ class ArenaFull(Exception):
     """No room for an object; what is there must be dropped first."""
 
 
-@dataclass(frozen=True)
-class Relocation:
+class Relocation(msgspec.Struct, frozen=True):
     """A place to patch: `kind` at `offset` with a symbol's address plus `addend`."""
 
     offset: int
@@ -33,8 +33,7 @@ class Relocation:
     addend: int
 
 
-@dataclass(frozen=True)
-class NativeObject:
+class NativeObject(msgspec.Struct, frozen=True):
     """An object ready to be placed: its bytes with sections laid out, symbols and relocations."""
 
     image: bytes

@@ -9,8 +9,9 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.virtual.engine.native_code import NativeCode
@@ -32,8 +33,7 @@ LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for th
 NO_REGION: dict[str, Any] = {"count": 0}
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """A hot place: its code page (host address), the offset of its first instruction, the bytes seen there."""
 
     engine: NativeEngine  # whose code page it is
@@ -43,8 +43,7 @@ class Wanted:
     name: str
 
 
-@dataclass
-class Counts:
+class Counts(msgspec.Struct):
     """What translating has come to."""
 
     translated: int = 0  # regions made by the compile service
