@@ -9,8 +9,7 @@ import msgspec
 from guesthouse.guest.hello import SOURCE
 from guesthouse.guest.symbols import Symbols
 from guesthouse.host.cache import AuthenticatedCache
-from guesthouse.host.survey import disk_is_full
-from guesthouse.host.user_folders import cache_folder, runtime_folder
+from guesthouse.host.user_folders import cache_folder, disk_is_full, runtime_folder
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.isa.riscv64 import ISA
 from guesthouse.virtual.isa.riscv64.pseudo import RISCV64_SYNTAX

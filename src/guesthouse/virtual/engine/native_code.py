@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from guesthouse.errors import UserError
-from guesthouse.host.cache import AuthenticatedCache, processor_identity
+from guesthouse.host.cache import AuthenticatedCache, installed_version, processor_identity
 from guesthouse.host.connection import Connection
 from guesthouse.host.service_socket import PATIENCE, ServicePlace
 from guesthouse.host.sleeper import start_sleeper
@@ -33,7 +32,7 @@ MOST_LOSSES = 3
 
 def deciding_digest() -> str:
     """Digest of everything but the request that decides what native code looks like."""
-    identity = (platform.machine(), metadata.version("llvmlite"), processor_identity())
+    identity = (platform.machine(), installed_version("llvmlite"), processor_identity())
     digest = hashlib.blake2b("\n".join(identity).encode(), digest_size=16)
     for folder in DECIDING:
         for path in sorted((VIRTUAL / folder).rglob("*.py")):
