@@ -59,13 +59,12 @@ class AuthenticatedCache:
             return data[DIGEST_BYTES:]
         return None
 
-    def holds(self, prefix: str) -> bool:
-        """Whether there is an entry whose name begins so."""
+    def names(self, prefix: str) -> list[str]:
+        """The names of all entries that begin so, whether or not they are to be believed."""
         try:
-            with os.scandir(self.folder) as entries:
-                return any(entry.name.startswith(prefix) for entry in entries)
+            return [name for name in os.listdir(self.folder) if name.startswith(prefix)]
         except OSError:
-            return False
+            return []
 
     def put(self, name: str, data: bytes) -> bool:
         """Write an entry as a whole; False where the folder or the disk does not allow it."""

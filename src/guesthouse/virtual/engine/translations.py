@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from guesthouse.errors import UserError
+from guesthouse.virtual.engine.code_names import page_digest
 from guesthouse.virtual.engine.native_code import NativeCode
-from guesthouse.virtual.engine.objects import ArenaFull, read_object
+from guesthouse.virtual.engine.objects import ArenaFull, decoded
 from guesthouse.virtual.engine.wishes import Wishes
 from guesthouse.virtual.memory import code_page as layout
 from guesthouse.virtual.spec.host_words import Handler
@@ -69,6 +70,7 @@ class Translations:
         self._known: dict[str, dict[str, Any]] = {}  # by name; with `address` once it is in the arena
         self._placed: dict[int, dict[int, dict[str, Any]]] = {}  # regions by code page and slot, also undone ones
         self._heard: dict[bytes, dict[int, int]] = {}  # by page's content and offset: how often a place was hot
+        self._kept = {} if waits else source.regions_by_page()
         self._wishes = Wishes()
         self._asked: dict[str, Wanted] = {}  # by name: answers come in any order
         self._arrived: deque[dict[str, Any] | None] = deque()  # None: the service is gone
@@ -78,12 +80,20 @@ class Translations:
         self._words = PAGE // unit * layout.SLOT + layout.SENTINELS * layout.SLOT
         self._map = self._words + layout.WORDS + PAGE // unit * layout.COUNTER
 
+    @property
+    def pages_kept(self) -> int:
+        """Pages of which there was a translation in the persistent cache at the start."""
+        return len(self._kept)
+
     def serve(self, engine: NativeEngine | None = None) -> None:
         """What a service exit is for: install what has arrived, ask for what has become hot."""
         with self._lock:
             self._serving = engine or self.engine
             s = self._serving.state
-            if s.arrived:
+            if s.asks:
+                s.asks = 0
+                self._install_kept(s.code_page)
+            elif s.arrived:
                 s.arrived = 0
                 while self._arrived:
                     self._take(self._arrived.popleft())
@@ -105,10 +115,7 @@ class Translations:
         page = ctypes.string_at(host, PAGE)
         name = self.source.region_name(page, entry)
         wanted = Wanted(self._serving, code_page, entry, page, name)
-        known = self._known.get(wanted.name)
-        if known is None and (known := self.source.known_region(wanted.name)) is not None:
-            self.counts.from_cache += 1
-            self._remember(wanted, known)
+        known = self._found(wanted)
         if known is not None:
             self._install(wanted, known)
             return
@@ -132,6 +139,25 @@ class Translations:
             self._take(self._answer())
         else:
             self._listen()
+
+    def _install_kept(self, code_page: int) -> None:
+        """Install what the persistent cache has of a page whose code begins to be warm."""
+        if not _read(code_page + self._words + layout.FRAME_PAGE):
+            return
+        page = ctypes.string_at(_read(code_page + self._words + layout.HOST_PAGE), PAGE)
+        for entry in self._kept.get(page_digest(page), ()):
+            wanted = Wanted(self._serving, code_page, entry, page, self.source.region_name(page, entry))
+            known = self._found(wanted)
+            if known is not None and known["object"]:
+                self._install(wanted, known)
+
+    def _found(self, wanted: Wanted) -> dict[str, Any] | None:
+        """A region that is known, or in the persistent cache."""
+        known = self._known.get(wanted.name)
+        if known is None and (known := self.source.known_region(wanted.name)) is not None:
+            self.counts.from_cache += 1
+            self._remember(wanted, known)
+        return known
 
     def _remember(self, wanted: Wanted, region: dict[str, Any]) -> None:
         """Know a region by each of its entries."""
@@ -263,7 +289,7 @@ class Translations:
                 return  # rewritten meanwhile; it becomes hot again
         if "address" not in region:
             try:
-                region["address"] = self.engine.arena.place(read_object(region["object"]))["region"]
+                region["address"] = self.engine.arena.place(decoded(region["object"]))["region"]
             except ArenaFull:
                 self._start_over()
                 return
