@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from guesthouse.errors import UserError
-from guesthouse.virtual.engine.code_names import page_digest, region_name, regions_by_page
+from guesthouse.virtual.engine.code_names import beside, page_digest, region_name, regions_by_page
 from guesthouse.virtual.engine.native import NativeEngine
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.translations import Translations, Wanted
@@ -129,5 +129,6 @@ def test_names_of_regions_tell_their_page_and_entry() -> None:
     names = [region_name("digest", page, entry) for entry in (0, 0xFFE)]
     others = [region_name("other", page, 2), "digest.runtime", "digest.stencils"]
     assert regions_by_page("digest", [*names, *others]) == {page_digest(page): [0, 0xFFE]}
+    assert beside(names[0], 0xFFE) == names[1]
     with pytest.raises(ValueError, match="no offset"):
         region_name("digest", page, 4096)

@@ -39,6 +39,11 @@ def region_name(digest: str, page: bytes, entry: int) -> str:
     return f"{region_prefix(digest)}{page_digest(page)}-{entry:x}"
 
 
+def beside(name: str, entry: int) -> str:
+    """Name of the region at another entry of the same page."""
+    return f"{name.rpartition('-')[0]}-{entry:x}"
+
+
 def regions_by_page(digest: str, names: Iterable[str]) -> dict[str, list[int]]:
     """The entries of the regions among these names, by the digest of their page."""
     prefix = region_prefix(digest)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from guesthouse.errors import UserError
-from guesthouse.virtual.engine.code_names import page_digest
+from guesthouse.virtual.engine.code_names import beside, page_digest
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.objects import ArenaFull, decoded
 from guesthouse.virtual.engine.wishes import Wishes
@@ -115,11 +115,12 @@ class Translations:
         page = ctypes.string_at(host, PAGE)
         name = self.source.region_name(page, entry)
         wanted = Wanted(self._serving, code_page, entry, page, name)
-        known = self._found(wanted)
+        heard = self._heard.setdefault(page, {})
+        # On disk is looked for only once: what is made meanwhile for other guests, the service has.
+        known = self._known.get(name) if entry in heard else self._found(wanted)
         if known is not None:
             self._install(wanted, known)
             return
-        heard = self._heard.setdefault(page, {})
         heard[entry] = heard.get(entry, 0) + 1
         self._wishes.report(name, code_page, entry, page)
         if not self.waits and heard[entry] < OFTEN:
@@ -145,8 +146,10 @@ class Translations:
         if not _read(code_page + self._words + layout.FRAME_PAGE):
             return
         page = ctypes.string_at(_read(code_page + self._words + layout.HOST_PAGE), PAGE)
-        for entry in self._kept.get(page_digest(page), ()):
-            wanted = Wanted(self._serving, code_page, entry, page, self.source.region_name(page, entry))
+        entries = self._kept.get(page_digest(page), ())
+        first = self.source.region_name(page, entries[0]) if entries else ""
+        for entry in entries:
+            wanted = Wanted(self._serving, code_page, entry, page, beside(first, entry))
             known = self._found(wanted)
             if known is not None and known["object"]:
                 self._install(wanted, known)
@@ -163,7 +166,7 @@ class Translations:
         """Know a region by each of its entries."""
         self._known[wanted.name] = region
         for entry in region["entries"]:
-            self._known.setdefault(self.source.region_name(wanted.page, entry), region)
+            self._known.setdefault(beside(wanted.name, entry), region)
 
     def leave_wishes(self) -> None:
         """Have what was hot translated for the next run; the guest has ended."""
@@ -284,9 +287,9 @@ class Translations:
         frame = _read(page + self._words + layout.FRAME_PAGE)
         if not frame or engine.code_page_of(frame) != page:
             return  # the page was given back
-        for start, end in region["extents"]:
-            if ctypes.string_at(host + start, end - start) != wanted.page[start:end]:
-                return  # rewritten meanwhile; it becomes hot again
+        seen = ctypes.string_at(host, PAGE)
+        if seen != wanted.page and any(seen[a:b] != wanted.page[a:b] for a, b in region["extents"]):
+            return  # rewritten meanwhile; it becomes hot again
         if "address" not in region:
             try:
                 region["address"] = self.engine.arena.place(decoded(region["object"]))["region"]
