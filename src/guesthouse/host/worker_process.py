@@ -13,6 +13,10 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
+
+NAME = "guest worker"
+"""What `ps -o comm` and `top` call a fork, at most 15 characters."""
 
 SHORTEST_NAP, LONGEST_NAP = 0.0005, 0.05
 """Seconds between two looks whether a fork has ended."""
@@ -99,6 +103,8 @@ def _live(module: str, given: Sequence[int]) -> None:
     try:
         gc.freeze()  # what is here already stays shared with the parent, and is never collected
         os.setsid()
+        with suppress(OSError):
+            Path("/proc/self/comm").write_text(NAME)
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)
