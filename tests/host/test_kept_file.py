@@ -25,3 +25,10 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
             keep(str(path), b"", "the kernel")
     with pytest.raises(UserError, match="null byte"):
         keep("a\0b", b"", "the kernel")
+
+
+def test_a_file_that_does_not_tell_its_size_is_read_whole() -> None:
+    kept = keep("/proc/self/smaps", b"", "the kernel")
+    assert kept.read().startswith(Path("/proc/self/smaps").read_bytes()[:20])
+    assert len(kept.read()) > 1 << 12
+    kept.close()

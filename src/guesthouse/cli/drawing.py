@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from guesthouse.virtual.spec.encoding import Operand, Pattern, Piece
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(msgspec.Struct, frozen=True):
     """Neighbouring bits of one meaning: bits `high` to `low`, and what stands there."""
 
     high: int

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
+
+import msgspec
 
 WIDTH, ROW, MARGIN, LETTER = 1200, 17, 10, 6.6
 NARROWEST = 0.3
@@ -26,13 +27,12 @@ OTHER = "#dddddd"
 _UNPRINTABLE = dict.fromkeys([*range(32), 0x7F, 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)], "?")
 
 
-@dataclass
-class Frame:
+class Frame(msgspec.Struct):
     """A function in the place where it was called: its weight with everything below, by engine."""
 
     name: str
-    weights: Counter[str] = field(default_factory=Counter)
-    callees: dict[str, Frame] = field(default_factory=dict)
+    weights: Counter[str] = msgspec.field(default_factory=Counter)
+    callees: dict[str, Frame] = msgspec.field(default_factory=dict)
 
     @property
     def weight(self) -> int:

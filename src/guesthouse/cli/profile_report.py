@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from guesthouse.cli.profile_names import ProfileNames
 from guesthouse.manager.profile import Profile
@@ -20,8 +21,7 @@ MOST_LINES = 32
 CONTEXT, LONGEST = 4, 4  # instructions shown behind the last one sampled; bytes of one
 
 
-@dataclass(frozen=True)
-class HotPlace:
+class HotPlace(msgspec.Struct, frozen=True):
     """A function's part on one page: its samples by page offset."""
 
     page: int

@@ -5,15 +5,15 @@ Source: the kernel's documentation, "initramfs buffer format" (early-userspace/b
 
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from guesthouse.errors import UserError
 
 TRAILER = "TRAILER!!!"
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One file of an archive; make it with `directory`, `file`, `symlink` or `device`.
 
     `path` has no leading slash; `mode` holds the type and the permissions as in stat(2).

@@ -6,11 +6,12 @@ Sources: Debian's repository format (Release, Packages, by-hash), deb-version(7)
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cmp_to_key
 from itertools import zip_longest
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.guest import compression
@@ -21,8 +22,7 @@ _INDEX_METHODS = ((".xz", "xz"), (".gz", "gzip"), (".zst", "zstd"), ("", None))
 _PARTS = re.compile(r"(\D*)(\d*)")
 
 
-@dataclass(frozen=True)
-class Hashed:
+class Hashed(msgspec.Struct, frozen=True):
     """A file as a signed list describes it: path under its folder, size in bytes, SHA-256 in hexadecimal."""
 
     path: str
@@ -30,16 +30,14 @@ class Hashed:
     sha256: str
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """A Release file: its one-line fields, and the files it vouches for by path."""
 
     fields: dict[str, str]
     files: dict[str, Hashed]
 
 
-@dataclass(frozen=True)
-class Package:
+class Package(msgspec.Struct, frozen=True):
     """A binary package of a package list; `file.path` is under the mirror's root."""
 
     name: str

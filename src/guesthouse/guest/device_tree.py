@@ -6,7 +6,8 @@ Source: Devicetree Specification v0.4, chapter 5 "Flattened Devicetree (DTB) For
 import re
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from guesthouse.errors import UserError
 
@@ -24,12 +25,11 @@ _NODE_NAME = re.compile(r"[0-9a-zA-Z,._+-]{1,31}(@[0-9a-zA-Z,._+-]+)?\Z")
 _PROPERTY_NAME = re.compile(r"[0-9a-zA-Z,._+?#-]{1,31}\Z")
 
 
-@dataclass
-class Node:
+class Node(msgspec.Struct):
     """A node: its name with unit address (the root's is ""), its properties and children in order."""
 
     name: str
-    properties: Mapping[str, Value] = field(default_factory=dict)
+    properties: Mapping[str, Value] = msgspec.field(default_factory=dict)
     children: Sequence["Node"] = ()
 
 
@@ -99,8 +99,7 @@ def _padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % 4)
 
 
-@dataclass(frozen=True)
-class DeviceTree:
+class DeviceTree(msgspec.Struct, frozen=True):
     """What a blob holds; every property as bytes."""
 
     root: Node

@@ -6,7 +6,8 @@ checked, work is bounded by the file's size, and the only failure is a UserError
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from guesthouse.errors import UserError
 
@@ -22,8 +23,7 @@ _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
 
 
-@dataclass(frozen=True)
-class ProgramHeader:
+class ProgramHeader(msgspec.Struct, frozen=True):
     """One program header: offsets and sizes in bytes of the file, addresses as linked."""
 
     type: int
@@ -34,8 +34,7 @@ class ProgramHeader:
     memory_size: int
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """One section header."""
 
     name: int
@@ -47,8 +46,7 @@ class Section:
     entry_size: int
 
 
-@dataclass(frozen=True)
-class Elf:
+class Elf(msgspec.Struct, frozen=True):
     """The tables of an ELF file."""
 
     machine: int

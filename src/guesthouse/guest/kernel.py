@@ -1,7 +1,8 @@
 """Kernels, firmware and bare-metal programs: whatever file the user gives, as bytes with the places they go to."""
 
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.guest import compression, elf, linux_image
@@ -23,8 +24,7 @@ class Form(Enum):
     RAW = "raw"
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True):
     """Bytes and their place; what `memory_size` has beyond them is zero.
 
     `address` is a physical address, or bytes from the start of RAM where the image is `relocatable`.
@@ -35,8 +35,7 @@ class Segment:
     memory_size: int
 
 
-@dataclass(frozen=True)
-class KernelImage:
+class KernelImage(msgspec.Struct, frozen=True):
     """A program ready to be laid into memory.
 
     Where `relocatable` is true, `entry` and the addresses of segments are relative to a base the machine chooses
@@ -49,7 +48,7 @@ class KernelImage:
     entry: int
     image_size: int
     relocatable: bool
-    symbols: dict[str, int] = field(default_factory=dict)
+    symbols: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 def load_kernel(data: bytes, raw: bool = True) -> KernelImage:

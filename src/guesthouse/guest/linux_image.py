@@ -4,7 +4,8 @@ Sources: the kernel's "Boot image header in RISC-V Linux" and the header of its 
 """
 
 import struct
-from dataclasses import dataclass
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.guest import compression
@@ -20,8 +21,7 @@ FLAG_BIG_ENDIAN = 1
 SIZE_LIMIT = 1 << 32
 
 
-@dataclass(frozen=True)
-class ImageHeader:
+class ImageHeader(msgspec.Struct, frozen=True):
     """Where a boot image wants to be: bytes from the start of RAM, a multiple of 2 MiB, and bytes with its BSS."""
 
     text_offset: int

@@ -1,7 +1,8 @@
 """Image `tiny`: from Debian's kernel package and static busybox to a kernel and an initramfs, bytes to bytes."""
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.guest import cpio, deb, tiny_init
@@ -33,8 +34,7 @@ _LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "var/run": "/r
 _APPLET = re.compile(rb"[a-z0-9][a-z0-9._+-]*\Z")
 
 
-@dataclass(frozen=True)
-class TinyImage:
+class TinyImage(msgspec.Struct, frozen=True):
     """The two files of the image, and the kernel's release (as `uname -r` says it)."""
 
     kernel: bytes

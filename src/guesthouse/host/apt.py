@@ -7,9 +7,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import msgspec
 
 from guesthouse.errors import UserError
 
@@ -26,8 +27,7 @@ _OPTION = re.compile(r'(\S+) "(.*)";')
 _FILE_NAME = re.compile(r"[\w.-]+\.(list|sources)")
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """One source of binary packages."""
 
     uri: str
@@ -35,11 +35,10 @@ class Source:
     components: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Apt:
+class Apt(msgspec.Struct, frozen=True):
     """The host's configuration: options as `apt-config dump` names them (lower case), and sources in order."""
 
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = msgspec.field(default_factory=dict)
     sources: tuple[Source, ...] = ()
 
     @property

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import hmac
 import os
-import secrets
+import sys
 from pathlib import Path
 
 KEY_BYTES = 32
@@ -29,9 +29,9 @@ class AuthenticatedCache:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not path.exists():
-                draft = self.folder / f".key.{os.getpid()}.{secrets.token_hex(4)}"
+                draft = self.folder / f".key.{os.getpid()}.{os.urandom(4).hex()}"
                 draft.touch(mode=0o600)
-                draft.write_bytes(secrets.token_bytes(KEY_BYTES))
+                draft.write_bytes(os.urandom(KEY_BYTES))
                 try:
                     os.link(draft, path)  # the first of two at once wins, whole
                 except FileExistsError:
@@ -44,7 +44,7 @@ class AuthenticatedCache:
             self.problem = f"{path} is damaged; remove the folder {self.folder}"
         except OSError as error:
             self.problem = f"no cache in {self.folder} ({error.strerror})"
-        return secrets.token_bytes(KEY_BYTES)
+        return os.urandom(KEY_BYTES)
 
     def _digest(self, name: str, data: bytes) -> bytes:
         return hashlib.blake2b(name.encode() + b"\0" + data, key=self._key, digest_size=DIGEST_BYTES).digest()
@@ -59,13 +59,12 @@ class AuthenticatedCache:
             return data[DIGEST_BYTES:]
         return None
 
-    def holds(self, prefix: str) -> bool:
-        """Whether there is an entry whose name begins so."""
+    def names(self, prefix: str) -> list[str]:
+        """The names of all entries that begin so, whether or not they are to be believed."""
         try:
-            with os.scandir(self.folder) as entries:
-                return any(entry.name.startswith(prefix) for entry in entries)
+            return [name for name in os.listdir(self.folder) if name.startswith(prefix)]
         except OSError:
-            return False
+            return []
 
     def put(self, name: str, data: bytes) -> bool:
         """Write an entry as a whole; False where the folder or the disk does not allow it."""
@@ -78,6 +77,18 @@ class AuthenticatedCache:
                 draft.unlink()
             return False
         return True
+
+
+def installed_version(package: str) -> str:
+    """The name of the folder that describes an installed package, with its version; "" where there is none.
+
+    `importlib.metadata` gives the same, and takes longer to import than all that a start asks of it.
+    """
+    for folder in filter(None, sys.path):
+        found = [path.name for path in Path(folder).glob(f"{package}-*.*-info")]
+        if found:
+            return min(found)
+    return ""
 
 
 def processor_identity() -> str:

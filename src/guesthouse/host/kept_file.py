@@ -7,7 +7,7 @@ from pathlib import Path
 
 from guesthouse.errors import UserError
 
-CHUNK = 1 << 24
+CHUNK = 1 << 20
 
 
 class KeptFile:
@@ -30,14 +30,15 @@ class KeptFile:
 
     def read(self) -> bytes:
         """The whole content as it is now."""
-        parts, offset = [], 0
         try:
-            while part := os.pread(self._descriptor, CHUNK, offset):
+            data = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
+            parts, offset = [data], len(data)
+            while part := os.pread(self._descriptor, CHUNK, offset):  # a file that grows, or does not tell its size
                 parts.append(part)
                 offset += len(part)
         except OSError as error:
             raise self._failed(error) from error
-        return b"".join(parts)
+        return b"".join(parts) if len(parts) > 1 else data
 
     def close(self) -> None:
         """Give the file back."""

@@ -9,7 +9,8 @@ import os
 import platform
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 AUDIT_ARCH_X86_64 = 0xC000003E
 X32 = 0x4000_0000
@@ -44,8 +45,7 @@ ALWAYS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """A system call allowed only where argument `argument`, masked, has this value (its low 32 bits)."""
 
     number: int

@@ -12,8 +12,9 @@ import socket
 import stat
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 CREDENTIALS = struct.Struct("3i")  # process, user, group
 BACKLOG = 64
@@ -27,8 +28,7 @@ def peer_user(end: socket.socket) -> int:
     return user
 
 
-@dataclass(frozen=True)
-class ServicePlace:
+class ServicePlace(msgspec.Struct, frozen=True):
     """A name in a folder. The folder is made where it is missing, and must be closed to other users."""
 
     folder: Path

@@ -58,16 +58,6 @@ def kvm() -> str:
     return "usable" if os.access("/dev/kvm", os.R_OK | os.W_OK) else "there, but this user may not open it"
 
 
-def disk_is_full(path: Path) -> bool:
-    """Whether nothing more can be written where a folder is or would be."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    try:
-        return shutil.disk_usage(path).free == 0
-    except OSError:
-        return False
-
-
 def folder(path: Path) -> str:
     """Whether a folder can be written, and how much disk is free there."""
     there = path

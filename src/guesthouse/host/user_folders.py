@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -77,7 +76,8 @@ def write_file(path: Path, data: bytes) -> None:
     """Write a file in one step: readers see the old content or the new, also after a crash."""
     make_folder(path.parent)
     with told_plainly(f"write {path}"):
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = path.parent / f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
@@ -94,6 +94,16 @@ def remove_file(path: Path) -> None:
     """Remove a file; it may be gone already."""
     with told_plainly(f"remove {path}"):
         path.unlink(missing_ok=True)
+
+
+def disk_is_full(path: Path) -> bool:
+    """Whether nothing more can be written where a folder is or would be."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    try:
+        return os.statvfs(path).f_bavail == 0
+    except OSError:
+        return False
 
 
 def list_folder(path: Path) -> list[str]:

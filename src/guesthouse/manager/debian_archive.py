@@ -4,10 +4,10 @@ The chain: keyring -> InRelease -> hash of the package list -> hash of each pack
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 from pysequoia import Cert
 
 from guesthouse.errors import UserError
@@ -21,8 +21,7 @@ RELEASE_LIMIT = 16 << 20
 COMPONENT = "main"
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(msgspec.Struct, frozen=True):
     """A verified suite of one mirror: the mirror's root, and the package list of one architecture."""
 
     mirror: str

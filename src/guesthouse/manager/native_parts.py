@@ -2,14 +2,14 @@
 
 import hashlib
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from guesthouse.guest.hello import SOURCE
 from guesthouse.guest.symbols import Symbols
 from guesthouse.host.cache import AuthenticatedCache
-from guesthouse.host.survey import disk_is_full
-from guesthouse.host.user_folders import cache_folder, runtime_folder
+from guesthouse.host.user_folders import cache_folder, disk_is_full, runtime_folder
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.isa.riscv64 import ISA
 from guesthouse.virtual.isa.riscv64.pseudo import RISCV64_SYNTAX
@@ -21,8 +21,7 @@ FOLDER = "code"
 HELLO_AT = 0x8020_0000
 
 
-@dataclass(frozen=True)
-class NativePart:
+class NativePart(msgspec.Struct, frozen=True):
     """One part: the module it is made from, its size in bytes, the seconds it took, and why it was not kept or ""."""
 
     module: str

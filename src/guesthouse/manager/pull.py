@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.guest import debian_release as debian
@@ -24,8 +25,7 @@ MIRROR_SETTING, KEYRING_SETTING = "mirror", "keyring"
 QUESTION = "This host's apt configuration names no mirror of Debian; the URL of one (it is remembered):"
 
 
-@dataclass(frozen=True)
-class PullOptions:
+class PullOptions(msgspec.Struct, frozen=True):
     """Where packages come from, and what `pull` needs of its surroundings.
 
     `mirror` and `keyring` are the user's options; `ask` puts a question to the user and returns the answer, None where
@@ -35,8 +35,8 @@ class PullOptions:
     mirror: str | None = None
     keyring: Path | None = None
     ask: Callable[[str], str] | None = None
-    apt: Apt = field(default_factory=read_apt)
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    apt: Apt = msgspec.field(default_factory=read_apt)
+    environment: Mapping[str, str] = msgspec.field(default_factory=lambda: dict(os.environ))
     folder: Path | None = None
     settings: Path | None = None
 

@@ -4,8 +4,9 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.host.channels import CHUNK, Inlet, Messages, Outlet
@@ -50,19 +51,17 @@ class WorkerCrash(Exception):
         self.details = details
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How a run ended: its status, what to tell the user ("" for nothing), and statistics."""
 
     status: int
     text: str = ""
-    statistics: dict[str, Any] = field(default_factory=dict)
+    statistics: dict[str, Any] = msgspec.field(default_factory=dict)
     signature: str | None = None
     profile: Profile | None = None
 
 
-@dataclass(frozen=True)
-class Streams:
+class Streams(msgspec.Struct, frozen=True):
     """Descriptors of the caller's standard streams, and where sentences for the user go."""
 
     input: int = 0

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -234,9 +234,8 @@ class Worker:
             self._machine.ports[STDIN].close()
 
 
-def main() -> None:
-    """Serve the run whose descriptors are this process's arguments, and end without ceremony."""
-    descriptors = [int(argument) for argument in sys.argv[1:5]]
+def main(descriptors: Sequence[int]) -> None:
+    """Serve the run with these descriptors (socket, input, output, error output), and end without ceremony."""
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
     status = 1
@@ -251,4 +250,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main([int(argument) for argument in sys.argv[1:5]])

@@ -5,7 +5,7 @@ import ctypes
 import pytest
 
 from guesthouse.virtual.engine.compiler import Compiler
-from guesthouse.virtual.engine.objects import Arena, ArenaFull, read_object
+from guesthouse.virtual.engine.objects import Arena, ArenaFull, decoded, encoded, read_object
 
 TABLE = """
 @numbers = private constant [3 x i64] [i64 10, i64 20, i64 30]
@@ -40,6 +40,12 @@ def test_constants_and_calls_are_linked(objects):
     assert [KIND(arena.symbols["pick"])(i) for i in range(3)] == [10, 20, 30]
     assert KIND(placed["twice"])(2) == 60
     arena.mapping.close()
+
+
+def test_an_object_comes_back_as_it_was_encoded(objects):
+    assert [decoded(encoded(item)) for item in objects] == list(objects)
+    with pytest.raises(ValueError, match="truncated"):
+        decoded(encoded(objects[0])[:-1])
 
 
 def test_an_unknown_symbol_is_an_error(objects):

@@ -151,6 +151,16 @@ def ways_out(stencil: Stencil) -> int:
     return sum(patch.what >> 24 & 255 >= stitching.TO_TAKEN for patch in stencil.patches)
 
 
+@pytest.mark.parametrize(("rounds", "blocks"), ((20, 0), (40, 1)))
+def test_a_place_is_warm_after_some_thirty_jumps(rounds: int, blocks: int) -> None:
+    rig = Rig("auto", RISCV64, BASE, 1 << 16)
+    code = addi(10, 10, 1) + word("bne", rs1=10, rs2=11, offset=-4) + HALT
+    rig.state.x[11] = rounds
+    assert ran(rig, code, 10_000) == Exit.WAIT
+    assert (rig.state.x[10], rig.state.stitched_blocks) == (rounds, blocks)
+    rig.close()
+
+
 def test_full_room_is_emptied_and_the_guest_runs_on() -> None:
     rig = Rig("stitcher", RISCV64, BASE, 1 << 16)
     code = addi(10, 10, 1) + word("bne", rs1=10, rs2=11, offset=-4) + HALT

@@ -6,10 +6,15 @@ import threading
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from guesthouse.errors import UserError
+from guesthouse.virtual.engine.code_names import beside, page_digest, region_name, regions_by_page
 from guesthouse.virtual.engine.native import NativeEngine
 from guesthouse.virtual.engine.native_code import NativeCode
 from guesthouse.virtual.engine.translations import Translations, Wanted
+from guesthouse.virtual.spec.exits import Exit
+from tests.every_tier.engines import RISCV64, Rig, isa_of
 from tests.toy.isa import ISA
 
 
@@ -18,6 +23,9 @@ class SilentSource:
 
     def __init__(self) -> None:
         self.interrupted = threading.Event()
+
+    def regions_by_page(self) -> dict[str, list[int]]:
+        return {}
 
     def receive(self) -> dict[str, Any]:
         self.interrupted.wait()
@@ -28,7 +36,7 @@ class SilentSource:
 
 
 def translations() -> Translations:
-    engine = cast(NativeEngine, SimpleNamespace(isa=ISA, state=SimpleNamespace(arrived=0)))
+    engine = cast(NativeEngine, SimpleNamespace(isa=ISA, state=SimpleNamespace(arrived=0, asks=0)))
     return Translations(engine, cast(NativeCode, SilentSource()), waits=False)
 
 
@@ -60,7 +68,7 @@ class LostSource(SilentSource):
 
 
 def test_a_service_that_dies_is_noticed_once_and_its_requests_forgotten() -> None:
-    engine = cast(NativeEngine, SimpleNamespace(isa=ISA, state=SimpleNamespace(arrived=0)))
+    engine = cast(NativeEngine, SimpleNamespace(isa=ISA, state=SimpleNamespace(arrived=0, asks=0)))
     source = LostSource()
     tested = Translations(engine, cast(NativeCode, source), waits=False)
     tested._asked = {"a": Wanted(tested.engine, 0, 0, b"", "a"), "b": Wanted(tested.engine, 1, 0, b"", "b")}
@@ -85,3 +93,42 @@ def test_answers_are_matched_by_name_and_an_unknown_one_is_left() -> None:
         tested._take({"name": name, "seconds": 0.5, "error": "no"})
     assert not tested._asked and set(tested._known) == {"a", "b"}
     assert (tested.counts.refused, tested.counts.seconds) == (2, 1.0)
+
+
+BASE = 0x8000_0000
+RISCV = isa_of(RISCV64)
+
+
+def run_loop(engine: str, rounds: int) -> Rig:
+    """A processor that has counted to `rounds`, by a loop of two instructions."""
+    rig = Rig(engine, RISCV64, BASE, 1 << 16)
+    words = (
+        RISCV.by_name["addi"].pattern.encode({"rd": 10, "rs1": 10, "imm": 1}),
+        RISCV.by_name["bne"].pattern.encode({"rs1": 10, "rs2": 11, "offset": -4}),
+        RISCV.by_name["wfi"].pattern.encode({}),
+    )
+    code = b"".join(word.to_bytes(4, "little") for word in words)
+    rig.ram[: len(code)] = code
+    rig.state.pc, rig.state.x[11] = BASE, rounds
+    assert rig.engine.run(10 * rounds) == Exit.WAIT
+    assert rig.state.x[10] == rounds
+    return rig
+
+
+def test_what_is_kept_of_a_page_is_installed_as_soon_as_something_on_it_is_warm() -> None:
+    run_loop("translator", 2000).close()  # its region is kept now
+    for rounds, installed in ((20, False), (4000, True)):
+        rig = run_loop("auto", rounds)
+        assert (rig.engine.translations.counts.installed > 0) == installed
+        assert rig.state.stitched_steps == 0, "the region has replaced the block"
+        rig.close()
+
+
+def test_names_of_regions_tell_their_page_and_entry() -> None:
+    page = b"code" * 1024
+    names = [region_name("digest", page, entry) for entry in (0, 0xFFE)]
+    others = [region_name("other", page, 2), "digest.runtime", "digest.stencils"]
+    assert regions_by_page("digest", [*names, *others]) == {page_digest(page): [0, 0xFFE]}
+    assert beside(names[0], 0xFFE) == names[1]
+    with pytest.raises(ValueError, match="no offset"):
+        region_name("digest", page, 4096)

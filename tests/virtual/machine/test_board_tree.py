@@ -1,6 +1,6 @@
-import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 
 from guesthouse.guest.device_tree import Node, flatten, parse
@@ -25,7 +25,7 @@ def find(root: Node, *path: str) -> Node:
 
 
 def tree(**changes: Any) -> Node:
-    return device_tree(virt(), dataclasses.replace(BOOT, **changes))
+    return device_tree(virt(), msgspec.structs.replace(BOOT, **changes))
 
 
 def test_every_kind_of_device_has_a_node() -> None:

@@ -1,8 +1,9 @@
 """Declared state: reset, save, load and documentation come from one table."""
 
 import copy
-from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
+
+import msgspec
 
 from guesthouse.errors import UserError
 
@@ -10,8 +11,7 @@ Plain: TypeAlias = int | bool | bytes | str | list[Any] | dict[str, Any]
 """What a saved state is made of."""
 
 
-@dataclass(frozen=True)
-class Register:
+class Register(msgspec.Struct, frozen=True):
     """One register the guest sees, or an array of equal ones.
 
     `offset`, `stride` and `row_stride` are in bytes from the device's base; an array has `rows` times `count` elements,
@@ -47,8 +47,7 @@ class Register:
         return [start + column * stride for start in rows for column in range(columns)]
 
 
-@dataclass(frozen=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """A piece of state behind the registers; `keep` makes it outlive a reset."""
 
     name: str

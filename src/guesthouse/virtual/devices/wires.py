@@ -5,8 +5,9 @@ from one thread at a time, so neither side locks.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from guesthouse.virtual.memory.faults import BadAddress as BadAddress
 
@@ -135,8 +136,7 @@ class HartTimer(Protocol):
         """Drive the hart's machine software interrupt."""
 
 
-@dataclass(frozen=True)
-class Wires:
+class Wires(msgspec.Struct, frozen=True):
     """Everything a board can connect to one device; each device takes the few it needs.
 
     `contexts` are the interrupt controller's outputs, two a hart (machine, then supervisor). `backend` is the host's
@@ -150,5 +150,5 @@ class Wires:
     power: Power
     backend: object = None
     harts: tuple[HartTimer, ...] = ()
-    contexts: tuple[Irq, ...] = field(default=())
+    contexts: tuple[Irq, ...] = msgspec.field(default=())
     shortcut: Shortcut | None = None

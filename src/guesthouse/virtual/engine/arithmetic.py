@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from guesthouse.virtual.engine import values
 from guesthouse.virtual.engine.reading import Reading
@@ -71,7 +72,7 @@ class Arithmetic(Reading):
         if value.constant is not None:
             return constant(kind(value.constant))
         if bits == 64:
-            return replace(value, low=low, high=high)
+            return msgspec.structs.replace(value, low=low, high=high)
         if signed:
             narrow = self.text.value(f"trunc i64 {value.ir} to i{bits}")
             return Value(self.text.value(f"sext i{bits} {narrow} to i64"), low, high)

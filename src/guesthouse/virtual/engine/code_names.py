@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+
+PAGE = 4096
 
 
 def _runtime_name(digest: str) -> str:
@@ -25,7 +27,29 @@ def region_prefix(digest: str) -> str:
     return f"{digest}.r-"
 
 
+def page_digest(page: bytes) -> str:
+    """What stands for a page's content in the names of its regions."""
+    return hashlib.blake2b(page, digest_size=16).hexdigest()
+
+
 def region_name(digest: str, page: bytes, entry: int) -> str:
     """Name of a region: what decides its code; raises ValueError for an entry that no page has."""
-    what = hashlib.blake2b(page + bytes([entry & 0xFF, entry >> 8]), digest_size=16)
-    return region_prefix(digest) + what.hexdigest()
+    if not 0 <= entry < PAGE:
+        raise ValueError(f"{entry} is no offset in a page")
+    return f"{region_prefix(digest)}{page_digest(page)}-{entry:x}"
+
+
+def beside(name: str, entry: int) -> str:
+    """Name of the region at another entry of the same page."""
+    return f"{name.rpartition('-')[0]}-{entry:x}"
+
+
+def regions_by_page(digest: str, names: Iterable[str]) -> dict[str, list[int]]:
+    """The entries of the regions among these names, by the digest of their page."""
+    prefix = region_prefix(digest)
+    found: dict[str, list[int]] = {}
+    for name in names:
+        page, dash, entry = name.removeprefix(prefix).partition("-")
+        if dash and name.startswith(prefix):
+            found.setdefault(page, []).append(int(entry, 16))
+    return found

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 MOST_WAITING = 256
 """Requests of one client that may wait at a time."""
 
 
-@dataclass
-class Job:
+class Job(msgspec.Struct):
     """Something to compile: its name in the cache, the request for a worker, how hot it is, and who asked."""
 
     name: str
     request: dict[str, Any]
     heat: int = 0
-    askers: list[int] = field(default_factory=list)
+    askers: list[int] = msgspec.field(default_factory=list)
 
 
 class CompileQueue:

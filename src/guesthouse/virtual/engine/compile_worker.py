@@ -16,6 +16,7 @@ from guesthouse.host.messages import read_message, write_message
 from guesthouse.virtual.engine.compiler import Compiler
 from guesthouse.virtual.engine.explanation import sample_operands
 from guesthouse.virtual.engine.interpreter import build_runtime
+from guesthouse.virtual.engine.objects import encoded, read_object
 from guesthouse.virtual.engine.region import PAGE
 from guesthouse.virtual.engine.stencil_builder import StencilBuilder
 from guesthouse.virtual.engine.translator import QUICK, Translator
@@ -23,6 +24,7 @@ from guesthouse.virtual.engine.values import Refused
 from guesthouse.virtual.spec.description import Instruction, Isa
 
 LARGEST_REQUEST = 1 << 20
+CAREFUL = 2  # how hard LLVM tries on what is made ahead
 LANGUAGE = "guesthouse.virtual"
 
 
@@ -36,7 +38,7 @@ class RegionRequest(msgspec.Struct):
 
 
 class Made(msgspec.Struct):
-    """An answer: an object (relocatable, or `Stencils` as msgpack), and the seconds of processor time it took."""
+    """An answer: an object (see `objects.encoded`; or `Stencils` as msgpack), and the seconds of processor time."""
 
     object: bytes
     seconds: float
@@ -91,7 +93,7 @@ class CompileWorker:
         return {"seconds": time.thread_time() - started, **found}
 
     def _runtime(self) -> dict[str, Any]:
-        return {"object": self.compiler.compile(build_runtime(self.isa))}
+        return {"object": self._compiled(build_runtime(self.isa))}
 
     def _stencils(self) -> dict[str, Any]:
         builder = StencilBuilder(self.isa)
@@ -105,11 +107,15 @@ class CompileWorker:
         except Refused as reason:
             return {"object": b"", "reason": str(reason), "extents": [], "entries": [], "count": 0}
         return {
-            "object": self.compiler.compile(ir, QUICK),
+            "object": self._compiled(ir, QUICK),
             "extents": [[block.offset, block.steps[-1].after] for block in blocks],
             "entries": [block.offset for block in blocks if block.entry],
             "count": sum(len(block.steps) for block in blocks),
         }
+
+    def _compiled(self, ir: str, level: int = CAREFUL) -> bytes:
+        """The object of a module, as it is kept."""
+        return encoded(read_object(self.compiler.compile(ir, level)))
 
     def warm(self) -> None:
         """Do once what nearly every request needs: each kind of instruction in the largest chapter of the set."""

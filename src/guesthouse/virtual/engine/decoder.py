@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from guesthouse.virtual.engine.ir import FunctionText
 from guesthouse.virtual.engine.module import Module, alias
@@ -14,8 +14,7 @@ from guesthouse.virtual.spec.encoding import Operand
 OPERAND_BYTES = 8
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """Where a decoded operand lies in its slot: offset and size in bytes."""
 
     operand: Operand

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.host.child import Child
@@ -24,8 +25,7 @@ FIRST_SAMPLE = 10
 _LABEL = re.compile(r'"?([\w.$]+)"?:$')
 
 
-@dataclass(frozen=True)
-class NativeText:
+class NativeText(msgspec.Struct, frozen=True):
     """One function as text: as lowering wrote it, as LLVM optimised it, and the host's assembly."""
 
     lowered: str

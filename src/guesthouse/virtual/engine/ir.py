@@ -6,7 +6,8 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 # Operations that give the same wherever they stand: what one block has computed is not computed again.
 PURE = frozenset(
@@ -23,13 +24,12 @@ def branch(condition: str, yes: str, no: str, likely: bool | None = None) -> str
     return f"br i1 {condition}, label %{yes}, label %{no}{weight}"
 
 
-@dataclass
-class Hole:
+class Hole(msgspec.Struct):
     """A place for lines that are written later: what control comes from, and goes on in."""
 
     before: str
     behind: str
-    lines: list[str] = field(default_factory=list)
+    lines: list[str] = msgspec.field(default_factory=list)
 
 
 class FunctionText:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from guesthouse.host.memory import Mapping, address_of
 from guesthouse.virtual.engine.crew import Crew, Enter
 from guesthouse.virtual.engine.native_code import NativeCode
-from guesthouse.virtual.engine.objects import Arena, read_object
+from guesthouse.virtual.engine.objects import Arena, decoded
 from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.source import symbol_of
 from guesthouse.virtual.engine.stitcher import LEAST_ROOM, ROOM, Stitcher
@@ -74,7 +74,7 @@ class NativeEngine:
         self.state = state
         if first is None:
             self.arena = Arena(ARENA)
-            self.arena.symbols |= self.arena.place(read_object(code_source.runtime()))
+            self.arena.symbols |= self.arena.place(decoded(code_source.runtime()))
             self.crew = Crew(memory, state.layout, processors)
         else:
             self.arena, self.crew = first.arena, first.crew
@@ -111,7 +111,8 @@ class NativeEngine:
             self.translations = shared or Translations(self, self._source, waits=mode == "translator")
             if shared is not None:
                 shared.engines.append(self)
-            s.hot = hot or HOT
+            s.hot = code_page.COUNTED + hot if hot else HOT
+            s.pages_kept = self.translations.pages_kept
 
     def _connect(self, page: int) -> None:
         s, memory = self.state, self.memory

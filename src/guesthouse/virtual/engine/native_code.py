@@ -9,18 +9,17 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from guesthouse.errors import UserError
-from guesthouse.host.cache import AuthenticatedCache, processor_identity
+from guesthouse.host.cache import AuthenticatedCache, installed_version, processor_identity
 from guesthouse.host.connection import Connection
 from guesthouse.host.service_socket import PATIENCE, ServicePlace
 from guesthouse.host.sleeper import start_sleeper
-from guesthouse.virtual.engine.code_names import AHEAD, region_name, region_prefix
+from guesthouse.virtual.engine.code_names import AHEAD, region_name, region_prefix, regions_by_page
 from guesthouse.virtual.engine.region_store import get_region
 from guesthouse.virtual.engine.stencils import Stencils
 
@@ -33,7 +32,7 @@ MOST_LOSSES = 3
 
 def deciding_digest() -> str:
     """Digest of everything but the request that decides what native code looks like."""
-    identity = (platform.machine(), metadata.version("llvmlite"), processor_identity())
+    identity = (platform.machine(), installed_version("llvmlite"), processor_identity())
     digest = hashlib.blake2b("\n".join(identity).encode(), digest_size=16)
     for folder in DECIDING:
         for path in sorted((VIRTUAL / folder).rglob("*.py")):
@@ -74,7 +73,7 @@ class NativeCode:
         if self._service is None:
             found = self._running()
             self._service = found[0] if found else self._sleeping()
-            if not self.cache.holds(region_prefix(self.digest)):
+            if not self.cache.names(region_prefix(self.digest)):
                 self._service.wake()  # nothing of the guest's is translated yet: it will be needed soon
         return self._service
 
@@ -137,6 +136,10 @@ class NativeCode:
     def known_region(self, name: str) -> dict[str, Any] | None:
         """A region from the persistent cache, by the name of any of its entries."""
         return get_region(self.cache, name)
+
+    def regions_by_page(self) -> dict[str, list[int]]:
+        """The entries of all regions in the persistent cache now, by `page_digest`."""
+        return regions_by_page(self.digest, self.cache.names(region_prefix(self.digest)))
 
     def request_region(self, page: bytes, entry: int, jumps_to: list[int], heat: int = 0, later: bool = False) -> bool:
         """Ask for a region at page offset `entry`; `receive` gives the answer (`jumps_to`: see `RegionFormer.form`).

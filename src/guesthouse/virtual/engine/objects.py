@@ -6,7 +6,8 @@ Source: System V ABI, ELF-64 object files; its x86-64 supplement, table 4.9 (rel
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+import msgspec
 
 from guesthouse.host.memory import CodeMapping
 
@@ -16,14 +17,14 @@ HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 SECTION = struct.Struct("<IIQQQQIIQQ")
 SYMBOL = struct.Struct("<IBBHQQ")
 RELOCATION = struct.Struct("<QQq")
+WORD, NEAR = struct.Struct("<Q"), struct.Struct("<i")
 
 
 class ArenaFull(Exception):
     """No room for an object; what is there must be dropped first."""
 
 
-@dataclass(frozen=True)
-class Relocation:
+class Relocation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A place to patch: `kind` at `offset` with a symbol's address plus `addend`."""
 
     offset: int
@@ -33,14 +34,29 @@ class Relocation:
     addend: int
 
 
-@dataclass(frozen=True)
-class NativeObject:
-    """An object ready to be placed: its bytes with sections laid out, symbols and relocations."""
+class NativeObject(msgspec.Struct, frozen=True, array_like=True):
+    """An object ready to be placed: its bytes with sections laid out, symbols and relocations.
+
+    `encoded` and `decoded` are how it is kept and sent: read once, where it is made.
+    """
 
     image: bytes
     symbols: dict[str, int]
     sizes: dict[str, int]
     relocations: tuple[Relocation, ...]
+
+
+DECODER = msgspec.msgpack.Decoder(NativeObject)
+
+
+def encoded(item: NativeObject) -> bytes:
+    """An object as bytes."""
+    return msgspec.msgpack.encode(item)
+
+
+def decoded(data: bytes) -> NativeObject:
+    """What `encoded` gave; raises ValueError for anything else."""
+    return DECODER.decode(data)
 
 
 def read_object(data: bytes) -> NativeObject:
@@ -98,9 +114,9 @@ class Arena:
             target = self.symbols[relocation.symbol] if relocation.symbol else base + relocation.base
             target += relocation.addend
             if relocation.kind == R_64:
-                struct.pack_into("<Q", image, relocation.offset, target & ((1 << 64) - 1))
+                WORD.pack_into(image, relocation.offset, target & ((1 << 64) - 1))
             elif relocation.kind in (R_PC32, R_PLT32):
-                struct.pack_into("<i", image, relocation.offset, target - base - relocation.offset)
+                NEAR.pack_into(image, relocation.offset, target - base - relocation.offset)
             else:
                 raise ValueError(f"relocation type {relocation.kind} is not known")
         self.mapping.view[start : start + len(image)] = image

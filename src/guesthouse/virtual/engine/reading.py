@@ -7,8 +7,9 @@ the names, and a join makes phis.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from guesthouse.virtual.engine import values
 from guesthouse.virtual.engine.ir import FunctionText
@@ -34,11 +35,10 @@ class Target(Protocol):
     def table(self, numbers: tuple[int, ...]) -> str: ...
 
 
-@dataclass
-class Path:
+class Path(msgspec.Struct):
     """What is known on one path of control: names, where the instruction goes next, whether state was written."""
 
-    names: dict[str, Value] = field(default_factory=dict)
+    names: dict[str, Value] = msgspec.field(default_factory=dict)
     next_pc: Value | None = None
     jumped: bool = False
     wrote: bool = False
@@ -49,8 +49,7 @@ class Path:
         return Path(dict(self.names), self.next_pc, self.jumped, self.wrote, self.synchronizes)
 
 
-@dataclass
-class Loop:
+class Loop(msgspec.Struct):
     """A loop being read: its counter, the names it carries round, and the paths that went round or out."""
 
     head: str
@@ -63,19 +62,18 @@ class Loop:
     step: int
     carried: dict[str, Value]  # names that the body assigns, with their values on entry
     phis: dict[str, Value]  # and at the head
-    rounds: list[tuple[str, Path]] = field(default_factory=list)
-    exits: list[tuple[str, Path]] = field(default_factory=list)
+    rounds: list[tuple[str, Path]] = msgspec.field(default_factory=list)
+    exits: list[tuple[str, Path]] = msgspec.field(default_factory=list)
 
 
-@dataclass
-class Frame:
+class Frame(msgspec.Struct):
     """One function being read: its source and the paths that left it."""
 
     source: Source
     state: str
     done: str
-    returns: list[tuple[str, Path, Value | None]] = field(default_factory=list)
-    loops: list[Loop] = field(default_factory=list)
+    returns: list[tuple[str, Path, Value | None]] = msgspec.field(default_factory=list)
+    loops: list[Loop] = msgspec.field(default_factory=list)
 
 
 class Reading:

@@ -9,7 +9,8 @@ their own. Where its calls come back and its loops begin are entries too, so tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from guesthouse.virtual.engine.control import LONGEST_PATH
 from guesthouse.virtual.spec.description import Instruction, Isa
@@ -59,8 +60,7 @@ def _reach(start: list[int], following: Callable[[int], Iterable[int]]) -> set[i
     return found
 
 
-@dataclass
-class Step:
+class Step(msgspec.Struct):
     """One instruction in its place: page offset in bytes, and its operands' values."""
 
     offset: int
@@ -73,11 +73,10 @@ class Step:
         return self.offset + self.instruction.pattern.length
 
 
-@dataclass
-class Block:
+class Block(msgspec.Struct):
     """Instructions that run one after the other; control enters at the first only."""
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[Step] = msgspec.field(default_factory=list)
     header: bool = False  # a backward jump comes here, or one from anywhere: every cycle has such a block
     entry: bool = False  # control may come here from outside
 
@@ -87,15 +86,14 @@ class Block:
         return self.steps[0].offset
 
 
-@dataclass
-class _Found:
+class _Found(msgspec.Struct):
     """What following control through a page has found, by page offset."""
 
-    steps: dict[int, Step] = field(default_factory=dict)
-    ways: dict[int, frozenset[int]] = field(default_factory=dict)  # where control may go from there
-    leaders: set[int] = field(default_factory=set)
-    headers: set[int] = field(default_factory=set)
-    returns: set[int] = field(default_factory=set)  # where jumps to anywhere are likely to go
+    steps: dict[int, Step] = msgspec.field(default_factory=dict)
+    ways: dict[int, frozenset[int]] = msgspec.field(default_factory=dict)  # where control may go from there
+    leaders: set[int] = msgspec.field(default_factory=set)
+    headers: set[int] = msgspec.field(default_factory=set)
+    returns: set[int] = msgspec.field(default_factory=set)  # where jumps to anywhere are likely to go
 
     def copy(self) -> _Found:
         """Another one, to be added to."""
@@ -121,8 +119,7 @@ class _Found:
         }
 
 
-@dataclass(frozen=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """An instruction, and where control goes on that is worth it."""
 
     step: Step

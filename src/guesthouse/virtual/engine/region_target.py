@@ -7,7 +7,8 @@ The functions that a region calls look at none of the registers that it keeps; e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from guesthouse.virtual.engine.access_groups import Group, GroupedAccesses, Moment
 from guesthouse.virtual.engine.convention import jump
@@ -23,8 +24,7 @@ from guesthouse.virtual.spec.layout import RegisterFile
 ARRIVAL = -1  # stands for the block that finds its way by an address, behind all others
 
 
-@dataclass
-class Leaving:
+class Leaving(msgspec.Struct):
     """A place where control leaves the region."""
 
     label: str  # of the block that begins to leave
@@ -38,20 +38,18 @@ class Leaving:
     slot: int | None = None  # bytes from the code page's beginning to the slot handed over
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """Where a region is entered: the symbol of its first instruction's handler, and the slot's place on a code page."""
 
     handler: str
     slot: int
 
 
-@dataclass
-class Flowing:
+class Flowing(msgspec.Struct):
     """What the pass over the blocks needs of one: registers it writes and the blocks that may follow."""
 
-    written: set[Register] = field(default_factory=set)
-    successors: set[int] = field(default_factory=set)
+    written: set[Register] = msgspec.field(default_factory=set)
+    successors: set[int] = msgspec.field(default_factory=set)
 
 
 class RegionTarget(GroupedAccesses):
@@ -128,7 +126,7 @@ class RegionTarget(GroupedAccesses):
         self.assumed.add(name)
         if mask == (1 << self._field(name).bits) - 1:
             return constant(bits)
-        return replace(super().read_field(name), usual=(mask, bits))
+        return msgspec.structs.replace(super().read_field(name), usual=(mask, bits))
 
     def write_field(self, name: str, value: Value) -> None:
         mask, bits = self._field(name).usual

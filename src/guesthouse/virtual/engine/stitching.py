@@ -6,7 +6,7 @@ lie its ways out: one for each jump out of the block, and for each place where a
 It is installed like a region: the first instruction's slot holds the block.
 """
 
-from guesthouse.virtual.memory.code_page import counter_at, slot_at, translated_map
+from guesthouse.virtual.memory.code_page import ASKED, counter_at, page_words, slot_at, translated_map
 from guesthouse.virtual.memory.shadow import read_host, write_host
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.exits import Exit
@@ -60,6 +60,8 @@ FIELDS = (
     Field("leaving", saved=False, doc="host address of the list of places that jump to ways out"),
     Field("leaving_count", saved=False, doc="their number"),
     Field("heat_mask", saved=False, doc="heat is looked at when these bits of a counter of jumps are zero"),
+    Field("pages_kept", saved=False, doc="pages of which there are translations in the persistent cache"),
+    Field("asks", saved=False, doc="1: those kept of `code_page` are asked for"),
     Field("stitched_blocks", saved=False, doc="blocks stitched so far"),
     Field("stitched_instructions", saved=False, doc="instructions in them"),
     Field("stitched_steps", saved=False, doc="steps that ran in stitched blocks"),
@@ -293,7 +295,10 @@ def stitch(s: State, page: u64, entry: u64) -> u64:
 
 @function
 def heated(s: State, address: u64, page: u64) -> u64:
-    """A place was jumped to often: stitch it, or leave so that it is translated; gives the slot to run, 0 to leave."""
+    """A place was jumped to often: stitch it, or leave so that it is translated; gives the slot to run, 0 to leave.
+
+    The first one of a page leaves, too, so that the translations that are kept of the page are installed.
+    """
     offset = address & 0xFFF
     slot = slot_at(page, offset)
     if page == s.lonely_page:
@@ -302,6 +307,12 @@ def heated(s: State, address: u64, page: u64) -> u64:
         warm(s, page, offset)
     if host_load(counter_at(page, offset), 2) == s.hot or s.stitch_full != 0:
         s.code_page = page
+        s.exit_reason = Exit.SERVICE
+        return 0
+    if s.pages_kept != 0 and host_load(page_words(page) + ASKED, 8) == 0 and s.breakpoint_count == 0:
+        host_store(page_words(page) + ASKED, 8, 1)
+        s.code_page = page
+        s.asks = 1
         s.exit_reason = Exit.SERVICE
         return 0
     return slot

@@ -9,12 +9,14 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from guesthouse.errors import UserError
+from guesthouse.virtual.engine.code_names import beside, page_digest
 from guesthouse.virtual.engine.native_code import NativeCode
-from guesthouse.virtual.engine.objects import ArenaFull, read_object
+from guesthouse.virtual.engine.objects import ArenaFull, decoded
 from guesthouse.virtual.engine.wishes import Wishes
 from guesthouse.virtual.memory import code_page as layout
 from guesthouse.virtual.spec.host_words import Handler
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     from guesthouse.virtual.engine.native import NativeEngine
 
 PAGE = 4096
-HEAT_MASK = 255  # a place that was jumped to so many times (and one) is warm: it is stitched
-HOT = 160 * (HEAT_MASK + 1)  # jumps to a place after which the translator hears of it (again with each 65536 more)
+HEAT_MASK = 255  # a place is warm where its counter has these bits zero (it begins at `COUNTED`): it is stitched
+HOT = 160 * (HEAT_MASK + 1)  # a counter's value at which the translator hears of a place (again with each 65536 more)
 COUNTER_BITS = 16  # of a counter of jumps, which comes round
 OFTEN = 12  # reports that a place is hot until a region is worth what it costs to make
 LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for the compile service to read
@@ -32,8 +34,7 @@ LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for th
 NO_REGION: dict[str, Any] = {"count": 0}
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """A hot place: its code page (host address), the offset of its first instruction, the bytes seen there."""
 
     engine: NativeEngine  # whose code page it is
@@ -43,8 +44,7 @@ class Wanted:
     name: str
 
 
-@dataclass
-class Counts:
+class Counts(msgspec.Struct):
     """What translating has come to."""
 
     translated: int = 0  # regions made by the compile service
@@ -70,6 +70,7 @@ class Translations:
         self._known: dict[str, dict[str, Any]] = {}  # by name; with `address` once it is in the arena
         self._placed: dict[int, dict[int, dict[str, Any]]] = {}  # regions by code page and slot, also undone ones
         self._heard: dict[bytes, dict[int, int]] = {}  # by page's content and offset: how often a place was hot
+        self._kept = {} if waits else source.regions_by_page()
         self._wishes = Wishes()
         self._asked: dict[str, Wanted] = {}  # by name: answers come in any order
         self._arrived: deque[dict[str, Any] | None] = deque()  # None: the service is gone
@@ -79,12 +80,20 @@ class Translations:
         self._words = PAGE // unit * layout.SLOT + layout.SENTINELS * layout.SLOT
         self._map = self._words + layout.WORDS + PAGE // unit * layout.COUNTER
 
+    @property
+    def pages_kept(self) -> int:
+        """Pages of which there was a translation in the persistent cache at the start."""
+        return len(self._kept)
+
     def serve(self, engine: NativeEngine | None = None) -> None:
         """What a service exit is for: install what has arrived, ask for what has become hot."""
         with self._lock:
             self._serving = engine or self.engine
             s = self._serving.state
-            if s.arrived:
+            if s.asks:
+                s.asks = 0
+                self._install_kept(s.code_page)
+            elif s.arrived:
                 s.arrived = 0
                 while self._arrived:
                     self._take(self._arrived.popleft())
@@ -106,14 +115,12 @@ class Translations:
         page = ctypes.string_at(host, PAGE)
         name = self.source.region_name(page, entry)
         wanted = Wanted(self._serving, code_page, entry, page, name)
-        known = self._known.get(wanted.name)
-        if known is None and (known := self.source.known_region(wanted.name)) is not None:
-            self.counts.from_cache += 1
-            self._remember(wanted, known)
+        heard = self._heard.setdefault(page, {})
+        # On disk is looked for only once: what is made meanwhile for other guests, the service has.
+        known = self._known.get(name) if entry in heard else self._found(wanted)
         if known is not None:
             self._install(wanted, known)
             return
-        heard = self._heard.setdefault(page, {})
         heard[entry] = heard.get(entry, 0) + 1
         self._wishes.report(name, code_page, entry, page)
         if not self.waits and heard[entry] < OFTEN:
@@ -134,11 +141,32 @@ class Translations:
         else:
             self._listen()
 
+    def _install_kept(self, code_page: int) -> None:
+        """Install what the persistent cache has of a page whose code begins to be warm."""
+        if not _read(code_page + self._words + layout.FRAME_PAGE):
+            return
+        page = ctypes.string_at(_read(code_page + self._words + layout.HOST_PAGE), PAGE)
+        entries = self._kept.get(page_digest(page), ())
+        first = self.source.region_name(page, entries[0]) if entries else ""
+        for entry in entries:
+            wanted = Wanted(self._serving, code_page, entry, page, beside(first, entry))
+            known = self._found(wanted)
+            if known is not None and known["object"]:
+                self._install(wanted, known)
+
+    def _found(self, wanted: Wanted) -> dict[str, Any] | None:
+        """A region that is known, or in the persistent cache."""
+        known = self._known.get(wanted.name)
+        if known is None and (known := self.source.known_region(wanted.name)) is not None:
+            self.counts.from_cache += 1
+            self._remember(wanted, known)
+        return known
+
     def _remember(self, wanted: Wanted, region: dict[str, Any]) -> None:
         """Know a region by each of its entries."""
         self._known[wanted.name] = region
         for entry in region["entries"]:
-            self._known.setdefault(self.source.region_name(wanted.page, entry), region)
+            self._known.setdefault(beside(wanted.name, entry), region)
 
     def leave_wishes(self) -> None:
         """Have what was hot translated for the next run; the guest has ended."""
@@ -164,8 +192,11 @@ class Translations:
         handlers = (ctypes.c_uint64 * (2 * slots)).from_address(code_page)[::2]
         counts = (ctypes.c_uint16 * slots).from_address(self._counter(code_page, 0))
         undecoded = self.engine.arena.symbols[f"handler.{int(Handler.DECODE)}"]
-        weight = HOT // self.engine.state.hot
-        jumps = [-1 if handler == undecoded else weight * n for handler, n in zip(handlers, counts, strict=True)]
+        weight = HOT // (self.engine.state.hot - layout.COUNTED)
+        jumps = [
+            -1 if handler == undecoded else weight * max(n - layout.COUNTED, 0)
+            for handler, n in zip(handlers, counts, strict=True)
+        ]
         for offset, times in heard.items():
             jumps[offset // self.engine.isa.unit] += weight * times << COUNTER_BITS
         return jumps
@@ -256,12 +287,12 @@ class Translations:
         frame = _read(page + self._words + layout.FRAME_PAGE)
         if not frame or engine.code_page_of(frame) != page:
             return  # the page was given back
-        for start, end in region["extents"]:
-            if ctypes.string_at(host + start, end - start) != wanted.page[start:end]:
-                return  # rewritten meanwhile; it becomes hot again
+        seen = ctypes.string_at(host, PAGE)
+        if seen != wanted.page and any(seen[a:b] != wanted.page[a:b] for a, b in region["extents"]):
+            return  # rewritten meanwhile; it becomes hot again
         if "address" not in region:
             try:
-                region["address"] = self.engine.arena.place(read_object(region["object"]))["region"]
+                region["address"] = self.engine.arena.place(decoded(region["object"]))["region"]
             except ArenaFull:
                 self._start_over()
                 return

@@ -7,7 +7,8 @@ So interpreted and translated code call each other by the same jump, and undoing
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from guesthouse.virtual.engine.convention import handler_header, jump
 from guesthouse.virtual.engine.decoder import handler_symbol
@@ -28,8 +29,7 @@ MOST_WAYS = 1 << 14  # jumps remembered
 QUICK = 0  # how hard LLVM tries on a region: a few passes give most of what all would
 
 
-@dataclass(frozen=True)
-class Ways:
+class Ways(msgspec.Struct, frozen=True):
     """Where an instruction may send control."""
 
     targets: frozenset[int | None] = frozenset()  # bytes from its own place; None: known only at run time

@@ -7,7 +7,7 @@ or truncate it, and the operations that would observe more are refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import msgspec
 
 U64 = (1 << 64) - 1
 S64_LOW, S64_HIGH = -(1 << 63), (1 << 63) - 1
@@ -18,8 +18,7 @@ class Refused(Exception):
     """The description says something that not every tier can read: the reason, with file and line."""
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(msgspec.Struct, frozen=True):
     """An i64 operand (or i1 where `flag`) and its interval.
 
     `usual` has a mask and what its bits are (known at lowering, whatever the others are).
@@ -59,7 +58,9 @@ class Value:
 
     def within(self, low: int, high: int) -> Value:
         """The same bits with another interval."""
-        return replace(self, low=low, high=high, pc_offset=None, choice=None, operand=None, usual=(0, 0))
+        return msgspec.structs.replace(
+            self, low=low, high=high, pc_offset=None, choice=None, operand=None, usual=(0, 0)
+        )
 
 
 def constant(value: int) -> Value:

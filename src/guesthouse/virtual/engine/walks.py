@@ -9,7 +9,8 @@ away, and another one that does reckons with accesses to come until this one has
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+
+import msgspec
 
 from guesthouse.virtual.engine.target import MachineTarget
 from guesthouse.virtual.engine.values import constant
@@ -44,20 +45,22 @@ def find_loops(successors: Mapping[int, Set[int]]) -> list[frozenset[int]]:
     return sorted(found, key=len)
 
 
-@dataclass(frozen=True)
-class Walk:
+class Walk(msgspec.Struct, frozen=True):
     """What accesses share that keep one page: the register, and whether the loop stores through it."""
 
     register: Register
     stores: bool
 
 
-@dataclass
-class Walks:
+class Walks(msgspec.Struct):
     """What becomes of each register in a region's blocks."""
 
-    origins: dict[str, Register] = field(default_factory=dict)  # by name of a value that was read from a register
-    moves: dict[Register, dict[int, int | None]] = field(default_factory=dict)  # by number of a block; None: set anew
+    origins: dict[str, Register] = msgspec.field(
+        default_factory=dict
+    )  # by name of a value that was read from a register
+    moves: dict[Register, dict[int, int | None]] = msgspec.field(
+        default_factory=dict
+    )  # by number of a block; None: set anew
 
     def note_write(self, register: Register, block: int, root: str, distance: int) -> None:
         """A block, which may do so again, sets a register to a value plus a number."""

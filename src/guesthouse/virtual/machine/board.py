@@ -1,7 +1,8 @@
 """Boards as data, and how a board becomes devices on a bus."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.virtual.devices.catalogue import make
@@ -11,8 +12,7 @@ from guesthouse.virtual.devices.wires import Clock, HartTimer, Irq, Memory, Powe
 from guesthouse.virtual.machine.bus import Bus, Region
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(msgspec.Struct, frozen=True):
     """A device's place: its name, its kind in the catalogue, addresses in bytes, interrupt number (0: none)."""
 
     name: str
@@ -24,8 +24,7 @@ class Slot:
     """The name under which `build` finds the device's backend."""
 
 
-@dataclass(frozen=True)
-class Board:
+class Board(msgspec.Struct, frozen=True):
     """A machine's devices and where its memory starts."""
 
     name: str
@@ -75,8 +74,7 @@ class Unconnected:
         """Lead nowhere."""
 
 
-@dataclass(frozen=True)
-class Devices:
+class Devices(msgspec.Struct, frozen=True):
     """A board come alive: the devices by their slots' names, and the bus they answer on."""
 
     bus: Bus

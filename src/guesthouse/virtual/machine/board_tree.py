@@ -5,7 +5,8 @@ virtio,mmio, google,goldfish-rtc, ns16550a).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from guesthouse.guest.device_tree import Node, Value, cells64
 from guesthouse.virtual.devices.plic import SOURCES
@@ -23,8 +24,7 @@ BLOCK_SIZES = {"zicbom": "riscv,cbom-block-size", "zicbop": "riscv,cbop-block-si
 MACHINE_SOFTWARE, MACHINE_TIMER, SUPERVISOR_EXTERNAL, MACHINE_EXTERNAL = 3, 7, 9, 11
 
 
-@dataclass(frozen=True)
-class Boot:
+class Boot(msgspec.Struct, frozen=True):
     """What the tree says of the processors and of this boot; addresses and sizes in bytes."""
 
     harts: int
@@ -38,7 +38,7 @@ class Boot:
     mmu: str = "riscv,sv57"
     machine_mode: bool = False
     """Whether real firmware runs; the CLINT is its alone, under the built-in SBI the tree is silent about it."""
-    extra_chosen: dict[str, Value] = field(default_factory=dict)
+    extra_chosen: dict[str, Value] = msgspec.field(default_factory=dict)
 
 
 def device_tree(board: Board, boot: Boot) -> Node:

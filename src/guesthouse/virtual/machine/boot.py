@@ -7,7 +7,8 @@ documentation; the reset vector of QEMU's `virt` board; OpenSBI's "FW_DYNAMIC" a
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.guest.definition import MIB, PAGE, kernel_parameters
@@ -31,8 +32,7 @@ FW_DYNAMIC = struct.Struct("<6Q")
 FW_DYNAMIC_MAGIC, FW_DYNAMIC_VERSION, SUPERVISOR, BOOT_HART = 0x4942534F, 2, 1, 0
 
 
-@dataclass(frozen=True)
-class Files:
+class Files(msgspec.Struct, frozen=True):
     """The contents of the guest's files; empty where it has none. `raw`: the kernel may be code without any header."""
 
     kernel: bytes = b""
@@ -41,8 +41,7 @@ class Files:
     raw: bool = True
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """The start: address, and the registers a1 (device tree) and a2 (for firmware); `symbols` of the first program."""
 
     pc: int
@@ -51,8 +50,7 @@ class Entry:
     symbols: dict[str, int]
 
 
-@dataclass(frozen=True)
-class _Placed:
+class _Placed(msgspec.Struct, frozen=True):
     """A program with its addresses made real."""
 
     image: KernelImage

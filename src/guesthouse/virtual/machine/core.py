@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.guest.definition import Definition
@@ -71,8 +72,7 @@ class Monitor(Environment):
         self.forget_translations()
 
 
-@dataclass(frozen=True)
-class Backends:
+class Backends(msgspec.Struct, frozen=True):
     """The host's ends: disks in the order of the slots, ports by name."""
 
     disks: Sequence[BlockBackend] = ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.virtual.machine.engines import Engine
@@ -13,8 +14,7 @@ from guesthouse.virtual.spec.words import MASK64
 READS, WRITES = 1, 2
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(msgspec.Struct, frozen=True):
     """One access by the guest's processor: guest-physical address and bytes.
 
     `value` is what is read or written, as a little-endian number. `device` names the device, "" for memory. `pc` is the
@@ -45,8 +45,7 @@ class Handle:
             remove()
 
 
-@dataclass(frozen=True, eq=False)
-class _Hook:
+class _Hook(msgspec.Struct, frozen=True, eq=False):
     """First address, the one behind the last, kinds of access; `callback` is None where the run is to stop."""
 
     first: int

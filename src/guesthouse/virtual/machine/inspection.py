@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.virtual.devices.wires import BadAddress
@@ -170,8 +171,7 @@ class VirtualMemory:
             at += step
 
 
-@dataclass(frozen=True)
-class Processor:
+class Processor(msgspec.Struct, frozen=True):
     """One processor of a machine that stands still: its registers, and RAM as it sees it."""
 
     cpu: Cpu

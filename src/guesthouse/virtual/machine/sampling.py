@@ -15,7 +15,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.virtual.devices.wires import BadAddress
@@ -39,8 +40,7 @@ TASK = 8192
 """Bytes of a kernel's record of a process that are kept."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a sample was taken.
 
     mode: 0 user, 1 supervisor, 3 machine. space: the root of the page tables, 0 where there are none. tier: what runs
@@ -56,22 +56,21 @@ class Place:
     stack: tuple[int, ...]
 
 
-@dataclass
-class Samples:
+class Samples(msgspec.Struct):
     """All samples of a run. Weights are nanoseconds, or steps where the clock is counted."""
 
     counted: bool
-    weights: Counter[Place] = field(default_factory=Counter)
-    counts: Counter[Place] = field(default_factory=Counter)
-    pages: dict[int, bytes] = field(default_factory=dict)
+    weights: Counter[Place] = msgspec.field(default_factory=Counter)
+    counts: Counter[Place] = msgspec.field(default_factory=Counter)
+    pages: dict[int, bytes] = msgspec.field(default_factory=dict)
     """Code as it was when first sampled, by guest-physical address of the page."""
-    tasks: dict[int, bytes] = field(default_factory=dict)
+    tasks: dict[int, bytes] = msgspec.field(default_factory=dict)
     """By address space of user mode: what sscratch pointed to, which is where Linux has the process's `task_struct`."""
     engine: int = 0
     """Nanoseconds in native code (or in the reference engine), of all processors."""
     waiting: int = 0
     """Nanoseconds that processors waited for something to happen."""
-    answering: Counter[Exit] = field(default_factory=Counter)
+    answering: Counter[Exit] = msgspec.field(default_factory=Counter)
     """Nanoseconds of Python between an exit and the next entry, by the exit's reason."""
 
     def of_all(self, parts: Sequence[Samples]) -> None:
@@ -87,8 +86,7 @@ class Samples:
             self.tasks = part.tasks | self.tasks
 
 
-@dataclass
-class Timeline:
+class Timeline(msgspec.Struct):
     """What one host thread does; `left` is when it came out of native code, in nanoseconds."""
 
     left: int = 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 
 class Reason(Enum):
@@ -25,8 +26,7 @@ class Reason(Enum):
 ENDS = (Reason.POWER_OFF, Reason.RESET, Reason.PANIC)
 
 
-@dataclass(frozen=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     """The answer of `run`.
 
     `status` is what the guest gave with POWER_OFF (0 is success), 70 for PANIC, else 0. `text` is the panic's line, the

@@ -20,11 +20,14 @@ OPERANDS = 8  # the operands
 SENTINELS = 32  # slots behind the page's own: a sentinel, the scratch slot, sentinels up to the longest instruction
 SCRATCH = 1
 
-# The page's own words: host address of the bytes, frame, writes that hit the page, the next free code page; and for
-# `crew`: the next page that is not settled, the round in which it will be (0: it is settled).
-HOST_PAGE, FRAME_PAGE, WRITES, NEXT_FREE, NEXT_UNSETTLED, SETTLED_IN = 0, 8, 16, 24, 32, 40
+# The page's own words: host address of the bytes, frame, writes that hit the page, the next free code page; for `crew`:
+# the next page that is not settled, the round in which it will be (0: it is settled); and whether the translations that
+# are kept of the page have been asked for.
+HOST_PAGE, FRAME_PAGE, WRITES, NEXT_FREE, NEXT_UNSETTLED, SETTLED_IN, ASKED = 0, 8, 16, 24, 32, 40, 48
 WORDS = 64
 COUNTER = 2  # bytes
+COUNTED = 224  # jumps that each counter begins with: a place is warm sooner than it comes round to warm again
+EACH_OF_FOUR = 0x0001_0001_0001_0001  # counters, in a word
 
 MANY_WRITES = 64  # to one page: it has become data
 
@@ -86,8 +89,11 @@ def clear_code_page(s: State, page: u64, host: u64, frame: u64, handler: u64) ->
     host_store(words + HOST_PAGE, 8, host)
     host_store(words + FRAME_PAGE, 8, frame)
     host_store(words + WRITES, 8, 0)
-    for i in range((4096 >> UNIT_SHIFT) * (COUNTER + 1) >> 3):
-        host_store(u64(words + WORDS + 8 * i), 8, 0)
+    host_store(words + ASKED, 8, 0)
+    for i in range((4096 >> UNIT_SHIFT) * COUNTER >> 3):
+        host_store(u64(words + WORDS + 8 * i), 8, COUNTED * EACH_OF_FOUR)
+    for i in range(4096 >> UNIT_SHIFT >> 3):
+        host_store(u64(translated_map(page) + 8 * i), 8, 0)
 
 
 @function
@@ -107,6 +113,7 @@ def drop_code(s: State, frame: u64, physical: u64, size: u64) -> flag:
     s.dropped = u64(s.dropped + 1)
     writes = u64(host_load(page_words(page) + WRITES, 8) + 1)
     host_store(page_words(page) + WRITES, 8, writes)
+    host_store(page_words(page) + ASKED, 8, 0)
     if writes >= MANY_WRITES:
         give_back(s, page, frame)
         return 1

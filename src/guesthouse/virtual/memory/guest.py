@@ -47,12 +47,23 @@ class GuestMemory:
 
     def write(self, address: int, data: bytes) -> None:
         """Copy in, through the gate; raises BadAddress outside RAM before anything changed."""
+        if self._plain(address, len(data)):
+            self.mapping.view[address - self.base : address - self.base + len(data)] = data
+            return
         done = 0
         for index, offset, physical, step in list(self._spans(address, len(data))):
             self.mapping.view[offset : offset + step] = data[done : done + step]
             if self._frames[index + STATE // 8] & GATED:
                 self.gate(self.table.address + index * 8, physical, step)
             done += step
+
+    def _plain(self, address: int, length: int) -> bool:
+        """Whether a range of several pages is RAM where it always was, of which nobody wants to know."""
+        if length <= PAGE or not self.contains(address, length):
+            return False
+        first, last = (address - self.base) // PAGE, (address - self.base + length - 1) // PAGE
+        entries = self.table.view[first * FRAME : (last + 1) * FRAME]
+        return bytes(entries) == bytes(len(entries))
 
     def load(self, address: int, size: int) -> int:
         """One little-endian word; raises BadAddress outside RAM."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.virtual.spec.description import Instruction, Isa
@@ -31,8 +32,7 @@ _NAME = re.compile(r"[A-Za-z_][\w.]*")
 DEEPEST = 8  # of pseudo-instructions that stand for pseudo-instructions
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(msgspec.Struct, frozen=True):
     """What was assembled: `data` belongs at address `base`; symbols are absolute."""
 
     base: int
@@ -41,14 +41,13 @@ class Program:
     sections: Mapping[str, tuple[int, int]]  # name to address and size in bytes
 
 
-@dataclass(frozen=True)
-class _Form:
+class _Form(msgspec.Struct, frozen=True):
     """One way to write a mnemonic: an instruction itself, or what it stands for."""
 
     template: Template
     registers: Mapping[str, str | None]  # names that must be registers, and of which file where that is known
     instruction: Instruction | None = None
-    fixed: Mapping[str, int] = field(default_factory=dict)  # operands that the mnemonic's suffix sets
+    fixed: Mapping[str, int] = msgspec.field(default_factory=dict)  # operands that the mnemonic's suffix sets
     meaning: tuple[str, ...] = ()
 
 

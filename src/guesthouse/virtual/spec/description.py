@@ -6,9 +6,10 @@ Importing a description only records. Every engine and tool is another reader of
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from guesthouse.virtual.spec.encoding import Grammar, Pattern
 from guesthouse.virtual.spec.layout import StateLayout
@@ -17,8 +18,7 @@ from guesthouse.virtual.spec.words import F
 Semantics = Callable[..., Any]
 
 
-@dataclass(frozen=True, eq=False)
-class Instruction:
+class Instruction(msgspec.Struct, frozen=True, eq=False, dict=True):
     """One instruction of a set, as `Isa.instruction` records it.
 
     - `syntax`: a template of the assembly language: `lw rd, offset(rs1)`.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from guesthouse.virtual.spec.expression import evaluate
 from guesthouse.virtual.spec.statement import string
@@ -16,14 +17,13 @@ LARGEST = 1 << 26  # bytes of a section: a bound against a slip such as `.zero -
 MOST_ALIGNED = 1 << 21
 
 
-@dataclass
-class Section:
+class Section(msgspec.Struct):
     """One section: where it begins, what is in it, its alignment in bytes."""
 
     start: int
     size: int = 0
     alignment: int = 4
-    data: bytearray = field(default_factory=bytearray)
+    data: bytearray = msgspec.field(default_factory=bytearray)
 
 
 class Output:

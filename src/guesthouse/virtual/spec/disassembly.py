@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from guesthouse.virtual.spec.description import Instruction, Isa
 from guesthouse.virtual.spec.layout import RegisterFile
@@ -45,8 +46,7 @@ class Symbols:
         return f"{address:x} <{self._names[before]}{f'+{address - before:#x}' if address > before else ''}>"
 
 
-@dataclass(frozen=True)
-class _Printer:
+class _Printer(msgspec.Struct, frozen=True):
     """How one instruction is printed."""
 
     instruction: Instruction
@@ -180,7 +180,7 @@ class Disassembler:
         return texts
 
 
-class _Decimal(Hexadecimal):
+class _Decimal(Hexadecimal, frozen=True):
     def write(self, value: int) -> str:
         return str(value)
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 
-@dataclass(frozen=True)
-class Piece:
+
+class Piece(msgspec.Struct, frozen=True):
     """`width` bits at bit `at` of the instruction that are bits `to` and up of the operand."""
 
     at: int
@@ -22,8 +22,7 @@ class Piece:
     to: int
 
 
-@dataclass(frozen=True)
-class Operand:
+class Operand(msgspec.Struct, frozen=True):
     """One operand: its pieces, the number of bits of its value, and how the value reads.
 
     `bias` is added to the extracted bits (RISC-V's three-bit registers begin at 8); values in `excluded` belong to
@@ -80,8 +79,7 @@ class Operand:
         return text
 
 
-@dataclass(frozen=True)
-class Pattern:
+class Pattern(msgspec.Struct, frozen=True):
     """An instruction's bits: `length` bytes, little-endian, of which those in `mask` equal `match`."""
 
     length: int

@@ -7,11 +7,11 @@ reset, save, load, the debugger and native code all derive from this table.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One named word of state, unsigned; writes keep the low `bits` bits, of 64 at most.
 
     `usual`: a mask, and what its bits nearly always are where code that looks at them runs. Translated code is made for
@@ -31,8 +31,7 @@ class Field:
         return 1
 
 
-@dataclass(frozen=True)
-class RegisterFile:
+class RegisterFile(msgspec.Struct, frozen=True):
     """An array of `count` words of `bits` bits; register `zero`, where given, reads as zero whatever is written.
 
     `names` are the registers' names in assembly, by number. All registers are zero at reset.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+import msgspec
 
 from guesthouse.virtual.spec.encoding import Operand
 from guesthouse.virtual.spec.expression import Scope, evaluate
@@ -16,24 +17,21 @@ _OPERAND = re.compile(r"(?P<outer>[^()]*)(?:\((?P<inner>[^()]+)\))?$")
 _WRITTEN = re.compile(r"(?P<outer>.*?)\(\s*(?P<inner>[\w.]+)\s*\)$", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(msgspec.Struct, frozen=True):
     """A name in a template: an operand (written as its value >> `shift`) or something literal."""
 
     name: str
     shift: int = 0
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """One operand as written: `outer`, `(inner)` or `outer(inner)`."""
 
     outer: Term | None
     inner: Term | None
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(msgspec.Struct, frozen=True):
     """A mnemonic and its operands in the order in which they are written."""
 
     mnemonic: str
@@ -60,7 +58,7 @@ class Template:
 
     def without_last(self) -> Template:
         """The template without its last operand."""
-        return replace(self, places=self.places[:-1])
+        return msgspec.structs.replace(self, places=self.places[:-1])
 
 
 def _place(text: str) -> Place:
@@ -89,8 +87,7 @@ class Spelling(Protocol):
         """The value of a text; raises ValueError where it has none."""
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(msgspec.Struct, frozen=True):
     """Values that have names; others are written as `other` does."""
 
     values: Mapping[str, int]
@@ -104,8 +101,7 @@ class Named:
         return self.values[text.lower()] if text.lower() in self.values else evaluate(text, scope)
 
 
-@dataclass(frozen=True)
-class Letters:
+class Letters(msgspec.Struct, frozen=True):
     """A set of flags written as letters, highest bit first; `empty` is the set without any."""
 
     letters: str
@@ -124,8 +120,7 @@ class Letters:
         return evaluate(text, scope)
 
 
-@dataclass(frozen=True)
-class Hexadecimal:
+class Hexadecimal(msgspec.Struct, frozen=True):
     """A number printed as 0x..."""
 
     default: int | None = None
@@ -140,8 +135,7 @@ class Hexadecimal:
 Macro = Callable[[list[str], Scope], list[str]]
 
 
-@dataclass(frozen=True)
-class AssemblySyntax:
+class AssemblySyntax(msgspec.Struct, frozen=True):
     """What an instruction set says about its assembly language, beyond the syntax of each instruction.
 
     - `registers`: further spellings, name to (register file, number); the layout's own names are always known.
@@ -159,19 +153,21 @@ class AssemblySyntax:
     - `undefined`: names of some undefined bits, by length in bytes and value.
     """
 
-    registers: Mapping[str, tuple[str, int]] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
+    registers: Mapping[str, tuple[str, int]] = msgspec.field(default_factory=dict)
+    files: Mapping[str, str] = msgspec.field(default_factory=dict)
     relative: frozenset[str] = frozenset()
-    spellings: Mapping[str, Spelling] = field(default_factory=dict)
-    suffixes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    spellings: Mapping[str, Spelling] = msgspec.field(default_factory=dict)
+    suffixes: Mapping[str, Mapping[str, int]] = msgspec.field(default_factory=dict)
     aliases: tuple[tuple[str, str], ...] = ()
     printed: tuple[tuple[str, str], ...] = ()
     read: tuple[tuple[str, ...], ...] = ()
-    macros: Mapping[str, Macro] = field(default_factory=dict)
-    operators: Mapping[str, Callable[[int, int, dict[int, int]], int]] = field(default_factory=dict)
+    macros: Mapping[str, Macro] = msgspec.field(default_factory=dict)
+    operators: Mapping[str, Callable[[int, int, dict[int, int]], int]] = msgspec.field(default_factory=dict)
     filler: tuple[bytes, ...] = ()
-    unknown: Mapping[int, str] = field(default_factory=lambda: {1: ".byte", 2: ".2byte", 4: ".4byte", 8: ".8byte"})
-    undefined: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    unknown: Mapping[int, str] = msgspec.field(
+        default_factory=lambda: {1: ".byte", 2: ".2byte", 4: ".4byte", 8: ".8byte"}
+    )
+    undefined: Mapping[tuple[int, int], str] = msgspec.field(default_factory=dict)
 
 
 def register_names(layout: StateLayout, syntax: AssemblySyntax) -> dict[str, tuple[str, int]]:

@@ -9,8 +9,9 @@ configuration space tells the size).
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
+
+import msgspec
 
 from guesthouse.virtual.devices.state import Register, State, Stateful
 from guesthouse.virtual.devices.virtio.function import Function
@@ -26,8 +27,7 @@ MAX_MESSAGES = 256
 MAX_WRITE = 1 << 24
 
 
-@dataclass(frozen=True)
-class PortDefinition:
+class PortDefinition(msgspec.Struct, frozen=True):
     """One port: its name in the guest (/sys/class/virtio-ports/*/name) and the host's end."""
 
     name: str

@@ -2,8 +2,9 @@
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from guesthouse.virtual.devices.state import State, Stateful
 from guesthouse.virtual.devices.wires import Memory
@@ -20,14 +21,13 @@ class RingError(Exception):
     """The driver has broken the rules of a ring; the device asks to be reset."""
 
 
-@dataclass
-class Chain:
+class Chain(msgspec.Struct):
     """One request: guest memory to read, then guest memory to write, both as (address, length)."""
 
     id: int
     slots: int = 1
-    readable: list[tuple[int, int]] = field(default_factory=list)
-    writable: list[tuple[int, int]] = field(default_factory=list)
+    readable: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    writable: list[tuple[int, int]] = msgspec.field(default_factory=list)
 
     def add(self, address: int, length: int, flags: int) -> None:
         """Append one buffer; raises `RingError` for one to read behind one to write."""

@@ -7,7 +7,8 @@ for RISC-V itself: 0 to 31 integer, 32 pc, 33 to 64 floating point, 65 + n for C
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from guesthouse.virtual.isa.riscv64.csr_names import CSR_NAMES
 from guesthouse.virtual.isa.riscv64.description import F_NAMES, X_NAMES
@@ -17,8 +18,7 @@ FLOAT_CSRS = ("fflags", "frm", "fcsr")
 READ_ONLY = 0xC00  # these two bits of a CSR's number, both set
 
 
-@dataclass(frozen=True)
-class Register:
+class Register(msgspec.Struct, frozen=True):
     """One register: its number, its names for gdb and for us, its bytes, its type and feature."""
 
     number: int

@@ -7,9 +7,10 @@ QEMU, whose users know them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.virtual.machine.gdb.commands import command
@@ -35,8 +36,7 @@ class Phase(Enum):
     BROKEN = "what came was no remote protocol"
 
 
-@dataclass(frozen=True)
-class Stopped:
+class Stopped(msgspec.Struct, frozen=True):
     """Why the machine stands still: a signal, and the point and address that it came to."""
 
     signal: int = TRAPPED

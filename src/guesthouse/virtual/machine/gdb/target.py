@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.virtual.machine.cpu import Cpu
@@ -32,8 +33,7 @@ class Kind(IntEnum):
     ACCESS = 4
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(msgspec.Struct, frozen=True):
     """A breakpoint or watchpoint: address as the debugger gave it, and bytes (a breakpoint's have no meaning here)."""
 
     kind: Kind
@@ -42,8 +42,7 @@ class Point:
     physical: bool = False
 
 
-@dataclass
-class Processor:
+class Processor(msgspec.Struct):
     """One of the guest's processors."""
 
     cpu: Cpu
