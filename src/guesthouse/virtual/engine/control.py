@@ -10,11 +10,14 @@ from guesthouse.virtual.memory.shadow import BANK, FETCH_BANK, SUSPENDED, prepar
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.hooks import data_context, fetch_context, poll, take_trap
-from guesthouse.virtual.spec.host_words import host_nanoseconds, host_yield
+from guesthouse.virtual.spec.host_words import host_nanoseconds, host_sleep
 from guesthouse.virtual.spec.layout import Field, RegisterFile
-from guesthouse.virtual.spec.words import State, s64, u64
+from guesthouse.virtual.spec.words import State, minimum, s64, u64
 
-SPINS = 64  # of a program between two times that another thread may run
+# A program that waits by spinning, with other processors: steps from one `pause` to the next that are the same waiting,
+# times it may spin before its thread sleeps, microseconds of the first sleep, and how often that doubles.
+SPIN_STEPS, SPINS = 1 << 10, 256
+FIRST_NAP, DOUBLINGS = 16, 4
 LONGEST_PATH = 512  # instructions of a region
 
 FIELDS = (
@@ -29,8 +32,11 @@ FIELDS = (
     Field("clock_function", saved=False, doc="address of the host's clock_gettime"),
     Field("clock_time", saved=False, doc="its answer: seconds"),
     Field("clock_rest", saved=False, doc="its answer: nanoseconds"),
-    Field("yield_function", saved=False, doc="address of the host's sched_yield"),
-    Field("relaxed", saved=False, doc="times a program said that it spins"),
+    Field("sleep_function", saved=False, doc="address of the host's usleep"),
+    Field("threaded", saved=False, doc="1: other processors run at the same time, in threads of their own"),
+    Field("spins", saved=False, doc="times the program has said that it spins, in its present waiting"),
+    Field("spun_at", saved=False, doc="steps at the last of them"),
+    Field("naps", saved=False, doc="times that the thread has slept since the program was spinning"),
     Field("counted_clock", saved=False, doc="1: one nanosecond an instruction; 0: the host's clock"),
     Field("clock_offset", saved=False, doc="nanoseconds added to the clock"),
 )
@@ -58,11 +64,18 @@ def nanoseconds(s: State) -> u64:
 
 @function
 def relax(s: State) -> None:
-    """A program spins: now and then let another thread run, as who it waits for may need this host processor."""
-    if s.peer_count > 1:
-        s.relaxed = u64(s.relaxed + 1)
-        if s.relaxed & (SPINS - 1) == 0:
-            host_yield(s)
+    """A program spins: if it does for long, sleep, as who it waits for may need this host processor.
+
+    To yield would not do: the host then has those who spin run in turn, before it comes to the one that they wait for.
+    """
+    if s.threaded != 0:
+        now = steps(s)
+        s.spins = u64(s.spins + 1) if u64(now - s.spun_at) < SPIN_STEPS else 1
+        s.spun_at = now
+        if s.spins > SPINS:
+            s.naps = u64(s.naps + 1)
+            host_sleep(s, u64(FIRST_NAP << (minimum(u64(s.spins - SPINS - 1), DOUBLINGS) & 63)))
+            s.attention = 1
 
 
 @function

@@ -128,7 +128,7 @@ class NativeEngine:
         if self.crew.count > 1:
             self._enter = self.crew.entering(number, self._enter)
         s.clock_function = address_of("clock_gettime")
-        s.yield_function = address_of("sched_yield")
+        s.sleep_function = address_of("usleep")
         lookup = self.arena.symbols[f"handler.{int(Handler.LOOKUP)}"]
         self._call("clear_code_page", s.lonely_page, 0, 0, lookup)
         if self._first is None:

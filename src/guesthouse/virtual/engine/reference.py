@@ -191,6 +191,7 @@ class Environment:
 
     def relax(self) -> None:
         """Processors take turns anyway."""
+        self.state.synchronized = True
 
     def synchronize(self) -> None:
         self.state.synchronized = True
