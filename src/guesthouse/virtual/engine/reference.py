@@ -318,6 +318,9 @@ class ReferenceEngine:
     def fence_pages(self, numbers: Iterable[int], address: int, pages: int, space: int) -> None:
         """No processor remembers anything."""
 
+    def fences(self) -> None:
+        """Nobody is waited for."""
+
     def exclusive(self) -> AbstractContextManager[None]:
         """There is no native code."""
         return nullcontext()

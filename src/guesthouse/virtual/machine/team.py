@@ -128,6 +128,9 @@ class Team:
             elif stop is not None:
                 self.end(stop)
             unsent = core.console.unsent
+            wait = core.engine.fences()
+        if wait is not None:
+            wait()
         if unsent:
             core.inbox.ring()
 
