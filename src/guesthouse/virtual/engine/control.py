@@ -12,12 +12,15 @@ from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.hooks import data_context, fetch_context, poll, take_trap
 from guesthouse.virtual.spec.host_words import host_nanoseconds, host_sleep
 from guesthouse.virtual.spec.layout import Field, RegisterFile
-from guesthouse.virtual.spec.words import State, minimum, s64, u64
+from guesthouse.virtual.spec.words import State, divide, minimum, s64, u64
 
 # A program that waits by spinning, with other processors: steps from one `pause` to the next that are the same waiting,
-# times it may spin before its thread sleeps, microseconds of the first sleep, and how often that doubles.
-SPIN_STEPS, SPINS = 1 << 10, 256
-FIRST_NAP, DOUBLINGS = 16, 4
+# the times it may spin before its thread sleeps (some microseconds), and between two sleeps. Programs count them, too,
+# and do something better after a thousand or so. Then: microseconds of the first sleep, sleeps of each length as a
+# shift, and how often the length doubles.
+SPIN_STEPS = 128
+PATIENCE, SPINS = 256, 64
+FIRST_NAP, ALIKE, DOUBLINGS = 16, 1, 4
 LONGEST_PATH = 512  # instructions of a region
 
 FIELDS = (
@@ -72,9 +75,10 @@ def relax(s: State) -> None:
         now = steps(s)
         s.spins = u64(s.spins + 1) if u64(now - s.spun_at) < SPIN_STEPS else 1
         s.spun_at = now
-        if s.spins > SPINS:
+        if s.spins >= PATIENCE and s.spins & (SPINS - 1) == 0:
             s.naps = u64(s.naps + 1)
-            host_sleep(s, u64(FIRST_NAP << (minimum(u64(s.spins - SPINS - 1), DOUBLINGS) & 63)))
+            doublings = minimum(u64(divide(u64(s.spins - PATIENCE), SPINS)) >> ALIKE, DOUBLINGS)
+            host_sleep(s, u64(FIRST_NAP << (doublings & 63)))
             s.attention = 1
 
 
