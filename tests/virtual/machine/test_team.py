@@ -137,6 +137,64 @@ def test_every_processor_runs(engine: str, cpus: int) -> None:
         assert found["exits"]["HYPERCALL"] == own[0]["exits"]["HYPERCALL"]
 
 
+SPINNING = """
+# When all others spin, hart 0 waits TICKS of time and tells them; it then spins until they have seen it.
+    call start_all
+    la s1, flag
+    li s2, COUNT - 1
+1:  ld t0, 8(s1)
+    pause
+    bne t0, s2, 1b
+    rdtime s0
+    li t1, TICKS
+    add s0, s0, t1
+1:  rdtime t0
+    bltu t0, s0, 1b
+    li t0, 1
+    sd t0, 0(s1)
+1:  ld t0, 16(s1)
+    pause
+    bne t0, s2, 1b
+    j passed
+other:
+    la s1, flag
+    addi s2, s1, 8
+    addi s3, s1, 16
+    li s4, 1
+    amoadd.d zero, s4, (s2)
+1:  pause
+    ld t0, 0(s1)
+    beqz t0, 1b
+    amoadd.d zero, s4, (s3)
+2:  wfi
+    j 2b
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_who_spins_for_long_sleeps(engine: str) -> None:
+    tested, symbols = machine(SPINNING.replace("TICKS", "1000000"), 4, engine)
+    with tested:
+        assert tested.run(timeout=50).reason is Reason.POWER_OFF
+        assert tested.memory.read(symbols["verdict"], 8) == (1).to_bytes(8, "little")
+        assert all(tested.statistics()["cpus"][number]["naps"] for number in "123")
+
+
+def test_who_spins_for_a_moment_does_not_sleep() -> None:
+    tested, _ = machine("    li s0, 100\n1:  pause\n    addi s0, s0, -1\n    bnez s0, 1b\n    j passed\nother:\n", 2)
+    with tested:
+        assert tested.run(timeout=20).reason is Reason.POWER_OFF
+        assert not tested.statistics()["naps"]
+
+
+@pytest.mark.parametrize("clock", ("host", "instructions"))
+def test_nobody_sleeps_where_processors_take_turns(clock: str) -> None:
+    tested, _ = machine(SPINNING.replace("TICKS", "10000"), 4, clock=clock)
+    with tested:
+        assert tested.run(budget=50_000_000).reason is Reason.POWER_OFF
+        assert not tested.statistics()["naps"]
+
+
 def test_a_run_ends_at_its_time_and_goes_on() -> None:
     tested, symbols = machine(COUNTING.replace("100000", "1 << 60"))
     with tested:

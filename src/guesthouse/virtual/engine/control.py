@@ -10,11 +10,17 @@ from guesthouse.virtual.memory.shadow import BANK, FETCH_BANK, SUSPENDED, prepar
 from guesthouse.virtual.spec.description import function
 from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.hooks import data_context, fetch_context, poll, take_trap
-from guesthouse.virtual.spec.host_words import host_nanoseconds, host_yield
+from guesthouse.virtual.spec.host_words import host_nanoseconds, host_sleep
 from guesthouse.virtual.spec.layout import Field, RegisterFile
-from guesthouse.virtual.spec.words import State, s64, u64
+from guesthouse.virtual.spec.words import State, divide, minimum, s64, u64
 
-SPINS = 64  # of a program between two times that another thread may run
+# A program that waits by spinning, with other processors: steps from one `pause` to the next that are the same waiting,
+# the times it may spin before its thread sleeps (some microseconds), and between two sleeps. Programs count them, too,
+# and do something better after a thousand or so. Then: microseconds of the first sleep, sleeps of each length as a
+# shift, and how often the length doubles.
+SPIN_STEPS = 128
+PATIENCE, SPINS = 256, 64
+FIRST_NAP, ALIKE, DOUBLINGS = 16, 1, 4
 LONGEST_PATH = 512  # instructions of a region
 
 FIELDS = (
@@ -29,8 +35,11 @@ FIELDS = (
     Field("clock_function", saved=False, doc="address of the host's clock_gettime"),
     Field("clock_time", saved=False, doc="its answer: seconds"),
     Field("clock_rest", saved=False, doc="its answer: nanoseconds"),
-    Field("yield_function", saved=False, doc="address of the host's sched_yield"),
-    Field("relaxed", saved=False, doc="times a program said that it spins"),
+    Field("sleep_function", saved=False, doc="address of the host's usleep"),
+    Field("threaded", saved=False, doc="1: other processors run at the same time, in threads of their own"),
+    Field("spins", saved=False, doc="times the program has said that it spins, in its present waiting"),
+    Field("spun_at", saved=False, doc="steps at the last of them"),
+    Field("naps", saved=False, doc="times that the thread has slept since the program was spinning"),
     Field("counted_clock", saved=False, doc="1: one nanosecond an instruction; 0: the host's clock"),
     Field("clock_offset", saved=False, doc="nanoseconds added to the clock"),
 )
@@ -58,11 +67,19 @@ def nanoseconds(s: State) -> u64:
 
 @function
 def relax(s: State) -> None:
-    """A program spins: now and then let another thread run, as who it waits for may need this host processor."""
-    if s.peer_count > 1:
-        s.relaxed = u64(s.relaxed + 1)
-        if s.relaxed & (SPINS - 1) == 0:
-            host_yield(s)
+    """A program spins: if it does for long, sleep, as who it waits for may need this host processor.
+
+    To yield would not do: the host then has those who spin run in turn, before it comes to the one that they wait for.
+    """
+    if s.threaded != 0:
+        now = steps(s)
+        s.spins = u64(s.spins + 1) if u64(now - s.spun_at) < SPIN_STEPS else 1
+        s.spun_at = now
+        if s.spins >= PATIENCE and s.spins & (SPINS - 1) == 0:
+            s.naps = u64(s.naps + 1)
+            doublings = minimum(u64(divide(u64(s.spins - PATIENCE), SPINS)) >> ALIKE, DOUBLINGS)
+            host_sleep(s, u64(FIRST_NAP << (doublings & 63)))
+            s.attention = 1
 
 
 @function

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from guesthouse.host.memory import Mapping
@@ -18,9 +18,12 @@ from guesthouse.virtual.spec.layout import StateLayout
 from guesthouse.virtual.spec.state import ProcessorState
 
 A_MOMENT = 50e-6  # seconds: the others come out at the end of their slices
-SPINS = 100
+LONGEST_MOMENT = 400e-6
+SPINS = 20
 
 Enter = Callable[[int], None]
+Asked = tuple[int, int]
+"""A processor's number, and how often it had looked around when it was asked."""
 
 
 class Crew:
@@ -35,6 +38,7 @@ class Crew:
         self._table = memory.size // PAGE * FRAME
         self._frames = Mapping(count * self._table, "the frame table")
         self._words = self._lines.view.cast("Q")
+        self._asked: list[Asked] = []
         self._closed = False
         self._opened = threading.Event()
         self._exclusion = threading.RLock()
@@ -103,16 +107,25 @@ class Crew:
             self._set(number, peers.FORGET, peers.FORGET_RANGE)
         return self._lines.address + number * peers.LINE
 
-    def looks(self, number: int) -> int:
-        """How often a processor has looked around."""
-        return self._get(number, peers.LOOKS)
+    def note_asked(self, number: int) -> None:
+        """Note whom to wait for: who has just been asked in native code. Who is outside looks before it enters."""
+        if self._get(number, peers.NATIVE):
+            self._asked.append((number, self._get(number, peers.LOOKS)))
 
-    def wait_for(self, number: int, looks: int) -> None:
-        """Wait until a processor has looked around again, or is out of native code: a slice at most."""
-        spins = 0
-        while self._get(number, peers.NATIVE) and self._get(number, peers.LOOKS) == looks:
-            spins += 1
-            time.sleep(0 if spins < SPINS else A_MOMENT)
+    def take_asked(self) -> Sequence[Asked]:
+        """Who has been asked since the last call and is to be waited for."""
+        asked, self._asked = self._asked, []
+        return asked
+
+    def wait_for(self, asked: Sequence[Asked]) -> None:
+        """Wait until each of these has looked around again, or is out of native code."""
+        for number, looks in asked:
+            spins, moment = 0, A_MOMENT
+            while self._get(number, peers.NATIVE) and self._get(number, peers.LOOKS) == looks:
+                spins += 1
+                if spins > SPINS:
+                    time.sleep(moment)
+                    moment = min(2 * moment, LONGEST_MOMENT)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ import ctypes
 from array import array
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from functools import partial
 
 from guesthouse.host.memory import Mapping, address_of
 from guesthouse.virtual.engine.crew import Crew, Enter
@@ -129,7 +130,7 @@ class NativeEngine:
         if self.crew.count > 1:
             self._enter = self.crew.entering(number, self._enter)
         s.clock_function = address_of("clock_gettime")
-        s.yield_function = address_of("sched_yield")
+        s.sleep_function = address_of("usleep")
         lookup = self.arena.symbols[f"handler.{int(Handler.LOOKUP)}"]
         self._call("clear_code_page", s.lonely_page, 0, 0, lookup)
         if self._first is None:
@@ -235,24 +236,27 @@ class NativeEngine:
         return self.crew.exclusive()
 
     def fence_code(self, numbers: Iterable[int]) -> None:
-        """Have processors see code written before; then come back.
-
-        None of them runs an instruction of the guest's afterwards without having done it. They are waited for at the
-        end of their slices only.
-        """
+        """Have processors see code written before; who asks must wait for that (`fences`)."""
         self._fence(numbers, self.crew.note_refetch)
 
     def fence_pages(self, numbers: Iterable[int], address: int, pages: int, space: int) -> None:
         """Have processors forget a range of the guest's page tables (see `hooks.fence_range`), likewise."""
         self._fence(numbers, lambda number: self.crew.note_forget(number, address, pages, space))
 
+    def fences(self) -> Callable[[], None] | None:
+        """What waits for the fences asked for since the last call; None where nobody is in native code.
+
+        Afterwards none of the processors runs an instruction of the guest's without having done what it was asked.
+        They are waited for at the end of their slices only, or longer where the host has others run meanwhile: so the
+        waiting is for a thread that holds nothing.
+        """
+        asked = self.crew.take_asked()
+        return partial(self.crew.wait_for, asked) if asked else None
+
     def _fence(self, numbers: Iterable[int], note: Callable[[int], int]) -> None:
-        waiting = []
         for number in numbers:
             self._call("ask", note(number), state=self.crew.monitor)
-            waiting.append((number, self.crew.looks(number)))
-        for number, looks in waiting:
-            self.crew.wait_for(number, looks)
+            self.crew.note_asked(number)
 
     def close(self) -> None:
         """Give everything back to the host; the engine may not be used any more. The first one must be closed last."""

@@ -191,6 +191,7 @@ class Environment:
 
     def relax(self) -> None:
         """Processors take turns anyway."""
+        self.state.synchronized = True
 
     def synchronize(self) -> None:
         self.state.synchronized = True
@@ -316,6 +317,9 @@ class ReferenceEngine:
 
     def fence_pages(self, numbers: Iterable[int], address: int, pages: int, space: int) -> None:
         """No processor remembers anything."""
+
+    def fences(self) -> None:
+        """Nobody is waited for."""
 
     def exclusive(self) -> AbstractContextManager[None]:
         """There is no native code."""

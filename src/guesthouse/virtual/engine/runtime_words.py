@@ -45,9 +45,9 @@ class RuntimeWords(TargetState):
         whole = text.value(f"mul i64 {seconds}, 1000000000")
         return Value(text.value(f"add i64 {whole}, {rest}"), 0, U64)
 
-    def _word_host_yield(self) -> None:
-        function = self.text.value(f"inttoptr i64 {self.read_field('yield_function').ir} to ptr")
-        self.text.emit(f"call i32 {function}() nounwind")
+    def _word_host_sleep(self, microseconds: Value) -> None:
+        function = self.text.value(f"inttoptr i64 {self.read_field('sleep_function').ir} to ptr")
+        self.text.emit(f"call i32 {function}(i32 {self._narrowed(microseconds, 32)}) nounwind")
 
     def _word_host_decode(self, slot: Value, word: Value) -> Value:
         function = self.module.declare("decode", 'i64 @"decode"(ptr, i64) nounwind')

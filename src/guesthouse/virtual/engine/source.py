@@ -24,6 +24,7 @@ EFFECTS = {
     "nanoseconds": {"time"},
     "retired": {"time"},
     "synchronize": {"synchronize"},
+    "relax": {"synchronize", "time"},
     "leave": {"synchronize"},
     "forget_translations": {"synchronize"},
     "forget_translation": {"synchronize"},

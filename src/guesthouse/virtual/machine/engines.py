@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -37,10 +37,13 @@ class Engine(Protocol):
         """Drop what is remembered of the guest's page tables."""
 
     def fence_code(self, numbers: Iterable[int]) -> None:
-        """Have processors see code written before; then come back."""
+        """Have processors see code written before, once what `fences` then gives has waited for them."""
 
     def fence_pages(self, numbers: Iterable[int], address: int, pages: int, space: int) -> None:
-        """Have processors forget a range of page tables (see `hooks.fence_range`); then come back."""
+        """Have processors forget a range of page tables (see `hooks.fence_range`), likewise."""
+
+    def fences(self) -> Callable[[], None] | None:
+        """What waits for the fences asked for since the last call; None where none is to be waited for."""
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Have no processor of the machine in native code meanwhile; called by a thread that is in none itself."""

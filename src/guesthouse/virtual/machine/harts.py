@@ -29,11 +29,11 @@ class Harts:
         self._cpus[number].interrupt()
 
     def fence_code(self, numbers: Iterable[int]) -> None:
-        """Have harts execute FENCE.I; they have when this comes back, as far as shows."""
+        """Have harts execute FENCE.I; they have when `Engine.fences` has been waited for, as far as shows."""
         self._cpus[0].engine.fence_code(numbers)
 
     def fence_pages(self, numbers: Iterable[int], address: int, pages: int, space: int) -> None:
-        """Have harts execute SFENCE.VMA for each page; `space` is an identifier and one, 0 for all."""
+        """Have harts execute SFENCE.VMA for each page, likewise; `space` is an identifier and one, 0 for all."""
         self._cpus[0].engine.fence_pages(numbers, address, pages, space)
 
     def started(self, number: int) -> bool:

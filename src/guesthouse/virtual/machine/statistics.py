@@ -10,7 +10,7 @@ from guesthouse.virtual.machine.runner import Runner
 from guesthouse.virtual.spec.exits import Exit
 from guesthouse.virtual.spec.state import ProcessorState
 
-COUNTERS = ("misses", "fetch_misses", "dropped", "code_resets", "stitched_blocks", "stitched_instructions")
+COUNTERS = ("misses", "fetch_misses", "dropped", "code_resets", "naps", "stitched_blocks", "stitched_instructions")
 
 
 def statistics(engine: str, core: Core, runner: Runner) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class Team:
             threading.Thread(target=self._run, args=(processor,), name=f"cpu{processor.cpu.number}", daemon=True)
             for processor in (*self._processors[last:], *self._processors[:last])
         ]
+        for processor in self._processors:
+            processor.cpu.state.threaded = 1
         for thread in self._threads:
             thread.start()
 
@@ -59,6 +61,8 @@ class Team:
                 processor.cpu.stop_running()
             self._threads[0].join(AGAIN)
             self._threads = [thread for thread in self._threads if thread.is_alive()]
+        for processor in self._processors:
+            processor.cpu.state.threaded = 0
         self._core.inbox.ring()
         if self.failure is not None:
             failure, self.failure = self.failure, None
@@ -124,6 +128,9 @@ class Team:
             elif stop is not None:
                 self.end(stop)
             unsent = core.console.unsent
+            wait = core.engine.fences()
+        if wait is not None:
+            wait()
         if unsent:
             core.inbox.ring()
 

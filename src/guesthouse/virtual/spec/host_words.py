@@ -47,8 +47,8 @@ def host_nanoseconds(s: State) -> u64:
 
 
 @host_word
-def host_yield(s: State) -> None:
-    """Let another thread of the host run."""
+def host_sleep(s: State, microseconds: u64) -> None:
+    """Have this thread of the host sleep, for less than a second."""
     raise NotImplementedError
 
 
