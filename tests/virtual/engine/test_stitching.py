@@ -11,6 +11,7 @@ from guesthouse.virtual.engine.compiler import Compiler
 from guesthouse.virtual.engine.control import LONGEST_PATH
 from guesthouse.virtual.engine.stencil_builder import StencilBuilder
 from guesthouse.virtual.engine.stencils import Stencil, Stencils
+from guesthouse.virtual.engine.translations import ROUND
 from guesthouse.virtual.spec.exits import Exit
 from tests.every_tier.engines import RISCV64, TOY, Rig, isa_of
 
@@ -170,4 +171,15 @@ def test_nothing_is_stitched_while_there_are_breakpoints() -> None:
     rig.engine.set_breakpoints([BASE + 8])
     assert ran(rig, code, 10_000) == Exit.BREAKPOINT
     assert (rig.state.pc, rig.state.x[10], rig.state.stitched_blocks) == (BASE + 8, 100, 0)
+    rig.close()
+
+
+@pytest.mark.parametrize(("arrivals", "blocks"), [(ROUND - 1, 0), (ROUND, 1)])
+def test_a_place_is_stitched_at_the_arrival_with_which_its_counter_comes_round(arrivals: int, blocks: int) -> None:
+    rig = Rig("auto", RISCV64, BASE, 1 << 16)
+    rig.state.x[11] = arrivals
+    code = addi(10, 10, 1) + word("bne", rs1=10, rs2=11, offset=-4) + HALT
+    assert ran(rig, code, 10_000) == Exit.WAIT
+    assert rig.state.x[10] == arrivals
+    assert rig.state.stitched_blocks == blocks
     rig.close()

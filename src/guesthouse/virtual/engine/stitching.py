@@ -35,8 +35,8 @@ INDEX = 16
 PATCH = 32
 WHAT, ADDEND, ZERO, SPARE = 0, 8, 16, 24
 NO_ZERO = (1 << 64) - 1
-CONSTANT, OPERAND, REGISTER, AT, DONE, AFTER, TARGET, SLOT_PLACE, COUNTER_PLACE = range(9)
-HANDLER, TO_NEXT, TO_TAKEN, TO_BAIL = range(9, 13)
+CONSTANT, OPERAND, REGISTER, AT, DONE, AFTER, TARGET, SLOT_PLACE = range(8)
+HANDLER, TO_NEXT, TO_TAKEN, TO_BAIL = range(8, 12)
 
 # A place that jumps to a way out: its address, which way, the slot and page offset of its instruction, how many were
 # done before that, the jump's target.
@@ -59,7 +59,6 @@ FIELDS = (
     Field("stencil_parts", saved=False, doc="host address of the stencils of a block's own parts: enter and ways out"),
     Field("leaving", saved=False, doc="host address of the list of places that jump to ways out"),
     Field("leaving_count", saved=False, doc="their number"),
-    Field("heat_mask", saved=False, doc="heat is looked at when these bits of a counter of jumps are zero"),
     Field("stitched_blocks", saved=False, doc="blocks stitched so far"),
     Field("stitched_instructions", saved=False, doc="instructions in them"),
     Field("stitched_steps", saved=False, doc="steps that ran in stitched blocks"),
@@ -138,8 +137,6 @@ def patched(s: State, patch: u64, what: u64, slot: u64, offset: u64, done: u64, 
         case 7:
             return slot_at(0, target)
         case 8:
-            return counter_at(0, target)
-        case 9:
             return host_load(slot, 8)
         case _:
             return 0
@@ -293,14 +290,20 @@ def stitch(s: State, page: u64, entry: u64) -> u64:
 
 @function
 def heated(s: State, address: u64, page: u64) -> u64:
-    """A place was jumped to often: stitch it, or leave so that it is translated; gives the slot to run, 0 to leave."""
+    """A counter of jumps came round: stitch the place, or leave so that it is translated.
+
+    Gives the slot to run, 0 to leave.
+    """
     offset = address & 0xFFF
     slot = slot_at(page, offset)
+    counter = counter_at(page, offset)
+    rounds = (host_load(u64(counter + 1), 1) + 1) & 255
+    host_store(counter, 2, rounds << 8 | s.heat_start)
     if page == s.lonely_page:
         return slot
     if s.stencil_count != 0 and s.breakpoint_count == 0:
         warm(s, page, offset)
-    if host_load(counter_at(page, offset), 2) == s.hot or s.stitch_full != 0:
+    if rounds == s.hot or s.stitch_full != 0:
         s.code_page = page
         s.exit_reason = Exit.SERVICE
         return 0
@@ -311,9 +314,9 @@ def heated(s: State, address: u64, page: u64) -> u64:
 def arrived_at(s: State, address: u64, page: u64, slot: u64) -> u64:
     """Count an arrival that was no jump of a handler's, as that does; gives the slot to run, 0 to leave."""
     place = counter_at(page, address & 0xFFF)
-    count = u64(host_load(place, 2) + 1)
-    host_store(place, 2, count)
-    return heated(s, address, page) if count & s.heat_mask == 0 else slot
+    count = (host_load(place, 1) + 1) & 255
+    host_store(place, 1, count)
+    return heated(s, address, page) if count == 0 else slot
 
 
 def warm(s: State, page: u64, offset: u64) -> None:
