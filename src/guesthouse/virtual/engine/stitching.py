@@ -2,7 +2,8 @@
 
 A block begins where a jump arrives often. Its instructions' stencils lie one behind the other; it goes on behind
 branches that are not taken and along jumps within the page, and ends where an instruction has no stencil. Behind them
-lie its ways out: one for each jump out of the block, and for each place where an instruction is left to its handler.
+lie its ways out, one for each jump out of the block. Those for places where an instruction is left to its handler run
+seldom; they lie far behind, in a room of their own, so that what runs often lies close together.
 It is installed like a region: the first instruction's slot holds the block.
 """
 
@@ -49,6 +50,8 @@ LARGEST_BLOCK = 1 << 17  # bytes of code, more than a block can have
 FIELDS = (
     Field("stitch_next", saved=False, doc="where the next block is copied to (executable address)"),
     Field("stitch_end", saved=False, doc="end of the room for blocks"),
+    Field("stitch_rare", saved=False, doc="where the next block's ways to handlers are copied to"),
+    Field("stitch_rare_end", saved=False, doc="end of the room for these"),
     Field("stitch_writable", saved=False, doc="what to add to an executable address to write there"),
     Field("stitch_full", saved=False, doc="1: there was no room for a block"),
     Field("stitch_behind", saved=False, doc="page offset that the block stitched last goes on to, 4096 for none"),
@@ -181,22 +184,23 @@ def write_way_out(s: State, way: u64, slot: u64, offset: u64, done: u64, target:
 
 
 @function
-def write_ways_out(s: State) -> None:
-    """Copy the ways out and have the places that leave jump there."""
+def write_ways_out(s: State, which: u64) -> None:
+    """Copy the ways out of one kind and have the places that leave jump there."""
     before = 0
     there = 0
     for i in range(s.leaving_count):
         entry = u64(s.leaving + i * LEAVING)
-        place = host_load(entry, 8)
         way = host_load(entry + 8, 8)
-        done = host_load(entry + 32, 8)
-        if u64(way << 32 | done) != u64(before) or i == 0:
-            there = u64(s.stitch_next)
-            before = u64(way << 32 | done)
-            slot = host_load(entry + 16, 8)
-            offset = host_load(entry + 24, 8)
-            write_way_out(s, way, slot, offset, done, host_load(entry + 40, 8))
-        write_host(u64(place + s.stitch_writable), 4, u64(there - place - 4))
+        if way == which:
+            place = host_load(entry, 8)
+            done = host_load(entry + 32, 8)
+            if u64(way << 32 | done) != u64(before):
+                there = u64(s.stitch_next)
+                before = u64(way << 32 | done)
+                slot = host_load(entry + 16, 8)
+                offset = host_load(entry + 24, 8)
+                write_way_out(s, way, slot, offset, done, host_load(entry + 40, 8))
+            write_host(u64(place + s.stitch_writable), 4, u64(there - place - 4))
 
 
 def place_of(patch: u64, slot: u64) -> u64:
@@ -238,7 +242,7 @@ def hold(page: u64, offset: u64, stencil: u64) -> None:
 @function
 def stitch(s: State, page: u64, entry: u64) -> u64:
     """Make the block that begins at a page offset and install it; gives its number of instructions."""
-    if u64(s.stitch_end - s.stitch_next) < LARGEST_BLOCK:
+    if u64(s.stitch_end - s.stitch_next) < LARGEST_BLOCK or u64(s.stitch_rare_end - s.stitch_rare) < LARGEST_BLOCK:
         s.stitch_full = 1
         return 0
     start = u64(s.stitch_next)
@@ -280,8 +284,12 @@ def stitch(s: State, page: u64, entry: u64) -> u64:
     if u64(going_on) != 0:
         s.stitch_behind = u64(offset)
         write_way_out(s, TO_TAKEN, slot_at(page, u64(offset)), u64(offset), u64(length - 1), u64(offset))
-    write_ways_out(s)
-    s.stitch_next = u64(s.stitch_next + 15) & ~15
+    write_ways_out(s, TO_TAKEN)
+    end = u64(s.stitch_next + 15) & ~15
+    s.stitch_next = s.stitch_rare
+    write_ways_out(s, TO_BAIL)
+    s.stitch_rare = s.stitch_next
+    s.stitch_next = end
     host_store(slot_at(page, entry), 8, start)
     s.stitched_blocks += 1
     s.stitched_instructions = u64(s.stitched_instructions + length)
