@@ -30,7 +30,7 @@ FIXED = {
     **{"to.handler": stitching.HANDLER, NEXT: stitching.TO_NEXT, TAKEN: stitching.TO_TAKEN, BAIL: stitching.TO_BAIL},
 }
 MOST_SOURCES = 2  # that may be carried
-WIDTHS = {objects.R_64: 8, objects.R_32: 4, objects.R_32S: 4, objects.R_PC32: 4, objects.R_PLT32: 4}
+WIDTHS = {objects.R_8: 1, objects.R_64: 8, objects.R_32: 4, objects.R_32S: 4, objects.R_PC32: 4, objects.R_PLT32: 4}
 RELATIVE = (objects.R_PC32, objects.R_PLT32)
 
 # x86-64: JMP rel32, and the first byte of Jcc rel32, whose second's lowest bit inverts it.
@@ -198,18 +198,20 @@ def _enter(target: StencilTarget) -> None:
     begin, short = text.fresh("begin"), text.fresh("short")
     text.branch(enough, begin, short, likely=True)
     text.begin(begin)
-    target.leave(NEXT)
+    bank = text.value(f"inttoptr i64 {target.read_field('data_bank').ir} to ptr")
+    target.leaves.add(NEXT)
+    target.jump(NEXT, bank=bank)
     text.begin(short)
     target.leave(BAIL)
 
 
 def _after_block(target: StencilTarget, pc: str) -> tuple[str, str]:
     """pc and instructions left where a block is left, its instructions counted."""
-    text, done = target.text, target.hole("at.done", 0, 1 << 12)
+    text, done = target.text, target.hole("at.done", 0, stitching.LONGEST_BLOCK)
     leave_block(target, done)
     at = text.value(f"add i64 %pc, {target.hole(pc, -(1 << 31), (1 << 31) - 1)}")
     # Another name for the same: what is used once is put into the instruction.
-    return at, text.value(f"sub nsw i64 %remaining, {target.hole('at.count', 0, 1 << 12)}")
+    return at, text.value(f"sub nsw i64 %remaining, {target.hole('at.count', 0, stitching.LONGEST_BLOCK)}")
 
 
 def _to_handler(target: StencilTarget) -> None:

@@ -42,7 +42,7 @@ HANDLER, TO_NEXT, TO_TAKEN, TO_BAIL = range(8, 12)
 # A place that jumps to a way out: its address, which way, the slot and page offset of its instruction, how many were
 # done before that, the jump's target.
 LEAVING = 48
-LONGEST_BLOCK = 128  # instructions; below `control.LONGEST_PATH`
+LONGEST_BLOCK = 127  # instructions, a byte; below `control.LONGEST_PATH`
 MOST_BLOCKS = 16  # that are stitched at once, where one goes on into the next
 MOST_LEAVING = 4 * LONGEST_BLOCK
 LARGEST_BLOCK = 1 << 17  # bytes of code, more than a block can have
