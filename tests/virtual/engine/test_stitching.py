@@ -12,6 +12,7 @@ from guesthouse.virtual.engine.control import LONGEST_PATH
 from guesthouse.virtual.engine.stencil_builder import StencilBuilder
 from guesthouse.virtual.engine.stencils import Stencil, Stencils
 from guesthouse.virtual.engine.translations import ROUND
+from guesthouse.virtual.memory.code_page import COUNTED
 from guesthouse.virtual.spec.exits import Exit
 from tests.every_tier.engines import RISCV64, TOY, Rig, isa_of
 
@@ -190,7 +191,7 @@ def test_nothing_is_stitched_while_there_are_breakpoints() -> None:
     rig.close()
 
 
-@pytest.mark.parametrize(("arrivals", "blocks"), [(ROUND - 1, 0), (ROUND, 1)])
+@pytest.mark.parametrize(("arrivals", "blocks"), [(ROUND - COUNTED - 1, 0), (ROUND - COUNTED, 1)])
 def test_a_place_is_stitched_at_the_arrival_with_which_its_counter_comes_round(arrivals: int, blocks: int) -> None:
     rig = Rig("auto", RISCV64, BASE, 1 << 16)
     rig.state.x[11] = arrivals

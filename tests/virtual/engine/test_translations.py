@@ -94,21 +94,21 @@ def test_answers_are_matched_by_name_and_an_unknown_one_is_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "hot", "counter", "jumps"),
+    ("first", "start", "hot", "counter", "jumps"),
     [
-        (0, HOT // ROUND, 3 << 8 | 5, 3 * ROUND + 5),
-        (0, HOT // ROUND, 0, 0),
-        (ROUND - 1, 1, 2 << 8 | ROUND - 1, 2 * HOT),
+        (layout.COUNTED, 0, HOT // ROUND, 3 << 8 | 5, 3 * ROUND + 5 - layout.COUNTED),
+        (layout.COUNTED, 0, HOT // ROUND, layout.COUNTED, 0),
+        (ROUND - 1, ROUND - 1, 1, 2 << 8 | ROUND - 1, 2 * HOT),
     ],
 )
-def test_what_a_place_counted_is_told_in_jumps(start: int, hot: int, counter: int, jumps: int) -> None:
+def test_what_a_place_counted_is_told_in_jumps(first: int, start: int, hot: int, counter: int, jumps: int) -> None:
     slots = 4096 // ISA.unit
     page = ctypes.create_string_buffer(slots * layout.SLOT)
     undecoded = 0x1234
     struct.pack_into("<QIHH", page, 7 * layout.SLOT, 0x5678, 0, 0, counter)
     for number in set(range(slots)) - {7}:
-        struct.pack_into("<QQ", page, number * layout.SLOT, undecoded, start << 48)
-    state = SimpleNamespace(heat_start=start, hot=hot)
+        struct.pack_into("<QQ", page, number * layout.SLOT, undecoded, first << 48)
+    state = SimpleNamespace(heat_first=first, heat_start=start, hot=hot)
     arena = SimpleNamespace(symbols={f"handler.{int(Handler.DECODE)}": undecoded})
     engine = cast(NativeEngine, SimpleNamespace(isa=ISA, state=state, arena=arena))
     tested = Translations(engine, cast(NativeCode, SilentSource()), waits=False)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from guesthouse.virtual.engine.wishes import MOST_WISHES, Wishes
+from guesthouse.virtual.engine.wishes import MOST_OF_PAGE, MOST_WISHES, Wishes
 
 PAGE = b"code"
 
@@ -26,15 +26,22 @@ def handed_in(wishes: Wishes, seen: Any = lambda code_page: PAGE) -> list[tuple[
     return source.asked
 
 
-def test_the_hottest_of_a_page_comes_first_and_alone() -> None:
+def test_the_hottest_come_first_and_few_of_a_page() -> None:
     wishes = Wishes()
     assert wishes.report("cool", 0x11, 1, PAGE) == 1
     for count in (1, 2, 3):
         assert wishes.report("hot", 0x12, 2, PAGE) == count
     wishes.report("warm", 0x23, 3, PAGE)
     wishes.report("warm", 0x23, 3, PAGE)
-    wishes.report("beside", 0x23, 4, PAGE)
     assert handed_in(wishes) == [(PAGE, 2, 3), (PAGE, 3, 2), (PAGE, 1, 1)]
+
+
+def test_of_a_page_only_the_hottest_are_asked_for() -> None:
+    wishes = Wishes()
+    for number in range(MOST_OF_PAGE + 2):
+        for _ in range(number + 1):
+            wishes.report(str(number), 0x11, 1, PAGE)
+    assert [heat for _, _, heat in handed_in(wishes)] == list(range(MOST_OF_PAGE + 2, 2, -1))
 
 
 def test_what_is_being_made_or_was_rewritten_is_no_wish() -> None:

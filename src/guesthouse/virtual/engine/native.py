@@ -101,7 +101,7 @@ class NativeEngine:
 
     def _add_tiers(self, mode: str, hot: int | None) -> None:
         first, s = self._first, self.state
-        s.heat_start = ROUND - 1 if hot else 0
+        s.heat_first, s.heat_start = (ROUND - 1, ROUND - 1) if hot else (code_page.COUNTED, 0)
         if mode in STITCHING:
             room = max(LEAST_ROOM, ROOM // self.crew.count)
             known = first.stitcher if first else None

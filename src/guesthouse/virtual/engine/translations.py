@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from guesthouse.virtual.engine.native import NativeEngine
 
 PAGE = 4096
-ROUND = 256  # a place that was jumped to so many times is warm: it is stitched
-HOT = 160 * ROUND  # jumps to a place after which the translator hears of it (again with each 65536 more)
+ROUND = 256  # jumps with which the byte that counts them comes round: a place is warm (first: see `COUNTED`)
+HOT = 160 * ROUND  # a counter's value at which the translator hears of a place (again with each 65536 more)
 ROUNDS = 256  # that a counter of jumps tells apart
 OFTEN = 12  # reports that a place is hot until a region is worth what it costs to make
 LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for the compile service to read
@@ -160,11 +160,11 @@ class Translations:
         """
         slots = PAGE // self.engine.isa.unit
         words = (ctypes.c_uint64 * (2 * slots)).from_address(code_page)[:]
-        start = self.engine.state.heat_start
-        a_round = ROUND - start
-        counts = [(word >> 56) * a_round + (word >> 48 & ROUND - 1) - start for word in words[1::2]]
+        state = self.engine.state
+        a_round = ROUND - state.heat_start
+        counts = [max((w >> 56) * a_round + (w >> 48 & ROUND - 1) - state.heat_first, 0) for w in words[1::2]]
         undecoded = self.engine.arena.symbols[f"handler.{int(Handler.DECODE)}"]
-        weight = HOT // (a_round * self.engine.state.hot)
+        weight = HOT // (a_round * state.hot)
         jumps = [-1 if handler == undecoded else weight * n for handler, n in zip(words[::2], counts, strict=True)]
         for offset, times in heard.items():
             jumps[offset // self.engine.isa.unit] += weight * times * ROUNDS * a_round

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from guesthouse.virtual.engine.native_code import NativeCode
 
-MOST_WISHES = 24
-"""Regions asked for at the end of a run: so many that the compile service need not read them at once."""
+MOST_WISHES = 64
+"""Regions asked for at the end of a run: so many that the compile service makes them within a few seconds."""
+
+MOST_OF_PAGE = 3
+"""Of these in one page: the first may hold the places of the others too."""
 
 
 class Wishes:
@@ -30,15 +34,17 @@ class Wishes:
     def hand_in(
         self, source: NativeCode, jumps_to: Callable[[int, bytes], list[int]], seen: Callable[[int], bytes]
     ) -> None:
-        """Ask for the hottest, one in a page; the guest has ended.
+        """Ask for the hottest, a few in a page; the guest has ended.
 
         `jumps_to` and `seen` give what a code page counted, and the bytes that it is for now.
         """
-        wanted: dict[int, tuple[int, int, bytes]] = {}
+        asked: Counter[int] = Counter()
         for name in sorted(self._places, key=lambda name: -self._heat[name]):
             code_page, entry, page = self._places[name]
-            if len(wanted) < MOST_WISHES and code_page not in wanted and seen(code_page) == page:
-                wanted[code_page] = self._heat[name], entry, page
-        for code_page, (heat, entry, page) in wanted.items():
-            if not source.request_region(page, entry, jumps_to(code_page, page), heat, later=True):
+            if asked[code_page] == MOST_OF_PAGE or seen(code_page) != page:
+                continue
+            if not source.request_region(page, entry, jumps_to(code_page, page), self._heat[name], later=True):
+                return
+            asked[code_page] += 1
+            if asked.total() == MOST_WISHES:
                 return

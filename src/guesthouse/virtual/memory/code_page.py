@@ -25,6 +25,7 @@ SCRATCH = 1
 # `crew`: the next page that is not settled, the round in which it will be (0: it is settled).
 HOST_PAGE, FRAME_PAGE, WRITES, NEXT_FREE, NEXT_UNSETTLED, SETTLED_IN = 0, 8, 16, 24, 32, 40
 WORDS = 64
+COUNTED = 224  # jumps that each counter begins with: a place is warm sooner than it comes round to warm again
 
 MANY_WRITES = 64  # to one page: it has become data
 
@@ -32,7 +33,8 @@ FIELDS = (
     Field("code_dropped", saved=False, doc="1: decoded code was undone since the last look at everything else"),
     Field("dropped", saved=False, doc="writes to pages that hold code"),
     Field("code_free", saved=False, doc="first of the code pages given back, 0 for none"),
-    Field("heat_start", saved=False, doc="where a byte that counts jumps begins; heat is looked at when it is zero"),
+    Field("heat_first", saved=False, doc="where a counter of jumps begins; heat is looked at when its byte is zero"),
+    Field("heat_start", saved=False, doc="where that byte begins again"),
 )
 
 
@@ -82,7 +84,7 @@ def clear_code_page(s: State, page: u64, host: u64, frame: u64, handler: u64) ->
     """Make a code page on which nothing is decoded."""
     fill_slots(page, handler)
     for i in range(4096 >> UNIT_SHIFT):
-        host_store(u64(page + i * SLOT + COUNTER), 2, s.heat_start)
+        host_store(u64(page + i * SLOT + COUNTER), 2, s.heat_first)
     for i in range(SENTINELS):
         host_store(u64(page + slots_bytes() + i * SLOT), 8, host_handler(Handler.LOOKUP))
     words = page_words(page)
