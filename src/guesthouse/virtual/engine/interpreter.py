@@ -76,7 +76,7 @@ class HandlerTarget(MachineTarget):
 
     def finish(self, path: Path) -> None:
         """Count the instruction and go to the next one."""
-        left, next_pc = self.text.value("sub i64 %remaining, 1"), path.next_pc
+        left, next_pc = self.text.value("sub nsw i64 %remaining, 1"), path.next_pc
         assert next_pc is not None
         if path.synchronizes:
             self.resume(next_pc.ir, left)
