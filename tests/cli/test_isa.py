@@ -44,7 +44,7 @@ def test_what_the_interpreter_makes_of_it() -> None:
 
 def test_what_the_stitcher_makes_of_it() -> None:
     stencil = run("sub").output.split("Stitcher, this host's code:\n")[1].split("Translator")[0]
-    for hole in ("read.rs1.x(%r12)", "read.rs2.x(%r12)", "write.rd.x(%r12)", "to.next"):
+    for hole in ("read.rs1.x(%rdi)", "read.rs2.x(%rdi)", "write.rd.x(%rdi)", "to.next"):
         assert hole in stencil
     assert "Stitcher:\n    Leaves it to the handler above." in run("ecall").output
 

@@ -11,6 +11,8 @@ from guesthouse.virtual.engine.compiler import Compiler
 from guesthouse.virtual.engine.control import LONGEST_PATH
 from guesthouse.virtual.engine.stencil_builder import StencilBuilder
 from guesthouse.virtual.engine.stencils import Stencil, Stencils
+from guesthouse.virtual.engine.translations import ROUND
+from guesthouse.virtual.memory.code_page import COUNTED
 from guesthouse.virtual.spec.exits import Exit
 from tests.every_tier.engines import RISCV64, TOY, Rig, isa_of
 
@@ -147,25 +149,31 @@ def test_a_block_ends_where_its_list_of_ways_out_is_full() -> None:
     rig.close()
 
 
+def test_ways_to_handlers_lie_apart_from_what_runs_often() -> None:
+    rig = Rig("stitcher", RISCV64, BASE, 1 << 16)
+    state = rig.state
+    state.x[10] = BASE + 0x1000
+    code, before = word("ld", rd=11, rs1=10, offset=0), (state.stitch_next, state.stitch_rare)
+    assert ran(rig, code * 8 + HALT) == Exit.WAIT  # decodes
+    state.pc = BASE
+    assert rig.engine.run(1000) == Exit.WAIT
+    assert state.stitched_instructions == 8
+    code_size, handler = stencil("ld").size, stencils(RISCV64).parts[1].size
+    assert state.stitch_next - before[0] < 8 * code_size + 200
+    assert state.stitch_rare - before[1] == 8 * handler, "one each; that of the first is the one for a spent slice too"
+    rig.close()
+
+
 def ways_out(stencil: Stencil) -> int:
     return sum(patch.what >> 24 & 255 >= stitching.TO_TAKEN for patch in stencil.patches)
 
 
-@pytest.mark.parametrize(("rounds", "blocks"), ((20, 0), (40, 1)))
-def test_a_place_is_warm_after_some_thirty_jumps(rounds: int, blocks: int) -> None:
-    rig = Rig("auto", RISCV64, BASE, 1 << 16)
-    code = addi(10, 10, 1) + word("bne", rs1=10, rs2=11, offset=-4) + HALT
-    rig.state.x[11] = rounds
-    assert ran(rig, code, 10_000) == Exit.WAIT
-    assert (rig.state.x[10], rig.state.stitched_blocks) == (rounds, blocks)
-    rig.close()
-
-
-def test_full_room_is_emptied_and_the_guest_runs_on() -> None:
+@pytest.mark.parametrize(("next_one", "end"), [("stitch_next", "stitch_end"), ("stitch_rare", "stitch_rare_end")])
+def test_full_room_is_emptied_and_the_guest_runs_on(next_one: str, end: str) -> None:
     rig = Rig("stitcher", RISCV64, BASE, 1 << 16)
     code = addi(10, 10, 1) + word("bne", rs1=10, rs2=11, offset=-4) + HALT
     rig.state.x[11] = 1000
-    rig.state.stitch_end = rig.state.stitch_next
+    setattr(rig.state, end, getattr(rig.state, next_one))
     assert ran(rig, code, 10_000) == Exit.WAIT
     assert rig.state.x[10] == 1000
     assert rig.state.stitch_full == 0
@@ -180,4 +188,15 @@ def test_nothing_is_stitched_while_there_are_breakpoints() -> None:
     rig.engine.set_breakpoints([BASE + 8])
     assert ran(rig, code, 10_000) == Exit.BREAKPOINT
     assert (rig.state.pc, rig.state.x[10], rig.state.stitched_blocks) == (BASE + 8, 100, 0)
+    rig.close()
+
+
+@pytest.mark.parametrize(("arrivals", "blocks"), [(ROUND - COUNTED - 1, 0), (ROUND - COUNTED, 1)])
+def test_a_place_is_stitched_at_the_arrival_with_which_its_counter_comes_round(arrivals: int, blocks: int) -> None:
+    rig = Rig("auto", RISCV64, BASE, 1 << 16)
+    rig.state.x[11] = arrivals
+    code = addi(10, 10, 1) + word("bne", rs1=10, rs2=11, offset=-4) + HALT
+    assert ran(rig, code, 10_000) == Exit.WAIT
+    assert rig.state.x[10] == arrivals
+    assert rig.state.stitched_blocks == blocks
     rig.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import struct
 import threading
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,8 +14,10 @@ from guesthouse.errors import UserError
 from guesthouse.virtual.engine.code_names import beside, page_digest, region_name, regions_by_page
 from guesthouse.virtual.engine.native import NativeEngine
 from guesthouse.virtual.engine.native_code import NativeCode
-from guesthouse.virtual.engine.translations import Translations, Wanted
+from guesthouse.virtual.engine.translations import HOT, ROUND, Translations, Wanted
+from guesthouse.virtual.memory import code_page as layout
 from guesthouse.virtual.spec.exits import Exit
+from guesthouse.virtual.spec.host_words import Handler
 from tests.every_tier.engines import RISCV64, Rig, isa_of
 from tests.toy.isa import ISA
 
@@ -132,3 +136,29 @@ def test_names_of_regions_tell_their_page_and_entry() -> None:
     assert beside(names[0], 0xFFE) == names[1]
     with pytest.raises(ValueError, match="no offset"):
         region_name("digest", page, 4096)
+
+
+@pytest.mark.parametrize(
+    ("first", "start", "hot", "counter", "jumps"),
+    [
+        (layout.COUNTED, 0, HOT // ROUND, 3 << 8 | 5, 3 * ROUND + 5 - layout.COUNTED),
+        (layout.COUNTED, 0, HOT // ROUND, layout.COUNTED, 0),
+        (ROUND - 1, ROUND - 1, 1, 2 << 8 | ROUND - 1, 2 * HOT),
+    ],
+)
+def test_what_a_place_counted_is_told_in_jumps(first: int, start: int, hot: int, counter: int, jumps: int) -> None:
+    slots = 4096 // ISA.unit
+    page = ctypes.create_string_buffer(slots * layout.SLOT)
+    undecoded = 0x1234
+    struct.pack_into("<QIHH", page, 7 * layout.SLOT, 0x5678, 0, 0, counter)
+    for number in set(range(slots)) - {7}:
+        struct.pack_into("<QQ", page, number * layout.SLOT, undecoded, first << 48)
+    state = SimpleNamespace(heat_first=first, heat_start=start, hot=hot)
+    arena = SimpleNamespace(symbols={f"handler.{int(Handler.DECODE)}": undecoded})
+    engine = cast(NativeEngine, SimpleNamespace(isa=ISA, state=state, arena=arena))
+    tested = Translations(engine, cast(NativeCode, SilentSource()), waits=False)
+    offset = 7 * ISA.unit
+    found = tested._jumps_to(ctypes.addressof(page), {})
+    assert (found[7], set(found[:7] + found[8:])) == (jumps, {-1})
+    again = tested._jumps_to(ctypes.addressof(page), {offset: 2})
+    assert again[7] == jumps + 2 * (1 << 16 if start == 0 else HOT << 8)

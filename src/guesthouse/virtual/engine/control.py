@@ -30,7 +30,7 @@ FIELDS = (
     RegisterFile("trap_counts", 64, saved=False, doc="traps taken by cause; interrupts from 32 on"),
     Field("translated_steps", saved=False, doc="steps that ran in translated regions"),
     Field("arrived", saved=False, doc="nonzero: translations have come from the compile service"),
-    Field("hot", saved=False, doc="jumps to a slot after which its code is worth translating"),
+    Field("hot", saved=False, doc="rounds of a slot's counter of jumps after which its code is worth translating"),
     Field("slice_end", saved=False, doc="steps at which `remaining` reaches zero"),
     Field("clock_function", saved=False, doc="address of the host's clock_gettime"),
     Field("clock_time", saved=False, doc="its answer: seconds"),

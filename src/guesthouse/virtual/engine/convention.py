@@ -6,9 +6,10 @@ from guesthouse.virtual.engine.ir import FunctionText
 from guesthouse.virtual.engine.source import Source
 
 # A handler, a region and the glue between them: five values in the host's argument registers, nothing kept or returned,
-# so each ends with a jump to the next.
+# so each ends with a jump to the next. The state is the one that code looks at most: as the fifth value it is in a
+# register (rdi on x86-64) by which it is reached with one byte less than by the others.
 CONVENTION = "preserve_nonecc"
-PARAMETERS = "ptr %s, ptr %slot, i64 %pc, i64 %remaining, ptr %page"
+PARAMETERS = "ptr %page, ptr %slot, i64 %pc, i64 %remaining, ptr %s"
 TAIL = f"musttail call {CONVENTION} void"
 
 # Slow paths that fast code calls: they keep the caller's registers, so that the fast way pays nothing for the call.
@@ -34,7 +35,7 @@ def jump(
     page: str = "%page",
 ) -> None:
     """End a function of that shape by going over into another one; values not given stay as they came."""
-    text.emit(f"{TAIL} {where}(ptr %s, ptr {slot}, i64 {pc}, i64 {left}, ptr {page})")
+    text.emit(f"{TAIL} {where}(ptr {page}, ptr {slot}, i64 {pc}, i64 {left}, ptr %s)")
     text.end("ret void")
 
 

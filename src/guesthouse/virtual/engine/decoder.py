@@ -7,11 +7,11 @@ import msgspec
 from guesthouse.virtual.engine.ir import FunctionText
 from guesthouse.virtual.engine.module import Module, alias
 from guesthouse.virtual.engine.values import Refused, constant
-from guesthouse.virtual.memory.code_page import OPERANDS
+from guesthouse.virtual.memory.code_page import COUNTER, OPERANDS
 from guesthouse.virtual.spec.description import Instruction, Isa
 from guesthouse.virtual.spec.encoding import Operand
 
-OPERAND_BYTES = 8
+OPERAND_BYTES = COUNTER - OPERANDS
 
 
 class Stored(msgspec.Struct, frozen=True):

@@ -37,7 +37,7 @@ run:
   %next = extractvalue {{ i64, i1 }} %found, 0
   %next_slot = inttoptr i64 %next to ptr
   %handler = load ptr, ptr %next_slot
-  {TAIL} %handler(ptr %s, ptr %next_slot, i64 %pc, i64 %remaining, ptr %page)
+  {TAIL} %handler(ptr %page, ptr %next_slot, i64 %pc, i64 %remaining, ptr %s)
   ret void
 }}
 """
@@ -48,7 +48,7 @@ define dso_local void @"enter"(ptr %s) nounwind {{
   %remaining = load i64, ptr REMAINING
   %pc = load i64, ptr PC
   call void @"float.begin"(ptr %s)
-  call {CONVENTION} void @"resume"(ptr %s, ptr null, i64 %pc, i64 %remaining, ptr null)
+  call {CONVENTION} void @"resume"(ptr null, ptr null, i64 %pc, i64 %remaining, ptr %s)
   call void @"float.end"(ptr %s)
   ret void
 }}
@@ -78,7 +78,7 @@ run:
   %next_remaining = load i64, ptr REMAINING
   %next_page = load ptr, ptr CODE_PAGE
   %handler = load ptr, ptr %next_slot
-  {TAIL} %handler(ptr %s, ptr %next_slot, i64 %next_pc, i64 %next_remaining, ptr %next_page)
+  {TAIL} %handler(ptr %next_page, ptr %next_slot, i64 %next_pc, i64 %next_remaining, ptr %s)
   ret void
 }}
 
@@ -93,7 +93,7 @@ out:
 run:
   %next_pc = load i64, ptr PC
   %next_remaining = load i64, ptr REMAINING
-  {TAIL} @"resume"(ptr %s, ptr %slot, i64 %next_pc, i64 %next_remaining, ptr %page)
+  {TAIL} @"resume"(ptr %page, ptr %slot, i64 %next_pc, i64 %next_remaining, ptr %s)
   ret void
 }}
 
@@ -110,7 +110,7 @@ leave:
 run:
   %next_slot = inttoptr i64 %next to ptr
   %handler = load ptr, ptr %next_slot
-  {TAIL} %handler(ptr %s, ptr %next_slot, i64 %pc, i64 %remaining, ptr %page)
+  {TAIL} %handler(ptr %page, ptr %next_slot, i64 %pc, i64 %remaining, ptr %s)
   ret void
 }}
 

@@ -13,8 +13,11 @@ from guesthouse.virtual.spec.layout import StateLayout
 # What native code may assume apart: a processor's state, the shadow page table, guest memory, decoded slots.
 ALIAS_CLASSES = ("state", "shadow", "guest", "slots")
 ALIAS_FIRST = 2
-HOLE_BOUNDS = 100  # metadata: what a hole may hold, unsigned and signed; wide enough never to get 8 bits only
-HOLE_RANGES = "!100 = !{i64 0, i64 2147483648}\n!101 = !{i64 -2147483648, i64 2147483648}"
+HOLE_BOUNDS = 100  # metadata: what a hole may hold, unsigned and signed, in 32 bits or in 8
+HOLE_RANGES = """!100 = !{i64 0, i64 2147483648}
+!101 = !{i64 -2147483648, i64 2147483648}
+!102 = !{i64 0, i64 128}
+!103 = !{i64 -128, i64 128}"""
 
 
 def alias(kind: str) -> str:
@@ -33,7 +36,7 @@ class Module:
         self._declared: dict[str, str] = {}
         self._defined: set[str] = set()
         self._tables: dict[tuple[int, ...], str] = {}
-        self._holes: dict[str, bool] = {}
+        self._holes: dict[str, int] = {}
 
     def add(self, symbol: str, text: FunctionText) -> None:
         """Take a finished function."""
@@ -62,7 +65,8 @@ class Module:
         """A symbol whose address, within these bounds, is put into finished code; gives its IR name."""
         if low < -(1 << 31) or high >= 1 << 31:
             raise Refused(f"{name} does not fit 32 bits")
-        self._holes[name] = low < 0
+        narrow = low >= -128 and high < 128
+        self._holes[name] = HOLE_BOUNDS + 2 * narrow + (low < 0)
         return f'@"{name}"'
 
     def text(self) -> str:
@@ -71,8 +75,7 @@ class Module:
         for numbers, name in self._tables.items():
             words = ", ".join(f"i64 {n - (1 << 64) if n >> 63 else n}" for n in numbers)
             lines.append(f"{name} = private constant [{len(numbers)} x i64] [{words}]")
-        for name, signed in self._holes.items():
-            bounds = HOLE_BOUNDS + signed
+        for name, bounds in self._holes.items():
             lines.append(f'@"{name}" = external dso_local global i8, !absolute_symbol !{bounds}')
         return "\n".join([*lines, *self._functions, BRANCH_WEIGHTS, *self._aliases(), HOLE_RANGES])
 

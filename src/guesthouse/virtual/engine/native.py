@@ -18,7 +18,7 @@ from guesthouse.virtual.engine.objects import Arena, decoded
 from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.source import symbol_of
 from guesthouse.virtual.engine.stitcher import LEAST_ROOM, ROOM, Stitcher
-from guesthouse.virtual.engine.translations import HEAT_MASK, HOT, Translations
+from guesthouse.virtual.engine.translations import HOT, ROUND, Translations
 from guesthouse.virtual.memory import code_page, frames, shadow
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.spec.description import Isa
@@ -31,7 +31,7 @@ ARENA = 256 << 20
 CODE_POOL_PAGES = 4096
 SLICE = 1 << 14
 EXITS = {int(reason): reason for reason in Exit}
-NEVER_HOT = 1 << 16  # more than a counter reaches
+NEVER_HOT = 1 << 8  # rounds: more than are counted
 STITCHING, TRANSLATING = ("auto", "stitcher"), ("auto", "translator")
 
 
@@ -43,7 +43,7 @@ def code_page_size(unit: int) -> int:
     """Bytes of a code page (see `memory.code`)."""
     slots = 4096 // unit
     behind = code_page.SENTINELS * code_page.SLOT + code_page.WORDS
-    return slots * (code_page.SLOT + code_page.COUNTER + 1) + behind
+    return slots * (code_page.SLOT + 1) + behind
 
 
 class NativeEngine:
@@ -82,7 +82,7 @@ class NativeEngine:
         self._banks = Mapping(isa.contexts * shadow.BANK, "the shadow page table")
         self._fetch = Mapping(isa.contexts * shadow.FETCH_BANK, "the shadow page table")
         page = code_page_size(isa.unit)
-        self._pool = Mapping((CODE_POOL_PAGES + 1) * page, "decoded code")
+        self._pool = Mapping((CODE_POOL_PAGES + 1) * page, "decoded code", huge=True)
         self._symbol = {semantics.__name__: symbol_of(semantics) for semantics in Runtime.SOURCES}
         self._enter: Enter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.arena.symbols["enter"])
         decode = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)
@@ -102,7 +102,7 @@ class NativeEngine:
 
     def _add_tiers(self, mode: str, hot: int | None) -> None:
         first, s = self._first, self.state
-        s.heat_mask = 0 if hot else HEAT_MASK
+        s.heat_first, s.heat_start = (ROUND - 1, ROUND - 1) if hot else (code_page.COUNTED, 0)
         if mode in STITCHING:
             room = max(LEAST_ROOM, ROOM // self.crew.count)
             known = first.stitcher if first else None
@@ -112,7 +112,7 @@ class NativeEngine:
             self.translations = shared or Translations(self, self._source, waits=mode == "translator")
             if shared is not None:
                 shared.engines.append(self)
-            s.hot = code_page.COUNTED + hot if hot else HOT
+            s.hot = hot or HOT // ROUND
             s.pages_kept = self.translations.pages_kept
 
     def _connect(self, page: int) -> None:
@@ -224,7 +224,7 @@ class NativeEngine:
     def _holds(self, page: int, offset: int) -> bool:
         """Whether a block or region holds the instruction at a page offset; it may have been entered in its middle."""
         slots = frames.PAGE // self.isa.unit
-        held = page + (slots + code_page.SENTINELS) * code_page.SLOT + code_page.WORDS + slots * code_page.COUNTER
+        held = page + (slots + code_page.SENTINELS) * code_page.SLOT + code_page.WORDS
         return bool(ctypes.c_uint8.from_address(held + offset // self.isa.unit).value)
 
     def forget_translations(self) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from guesthouse.host.memory import CodeMapping
 
 SHF_ALLOC, SHT_RELA, SHT_NOBITS, SHT_SYMTAB = 2, 4, 8, 2
-R_64, R_PC32, R_PLT32, R_32, R_32S = 1, 2, 4, 10, 11
+R_64, R_PC32, R_PLT32, R_32, R_32S, R_8 = 1, 2, 4, 10, 11, 14
 HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 SECTION = struct.Struct("<IIQQQQIIQQ")
 SYMBOL = struct.Struct("<IBBHQQ")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from guesthouse.virtual.engine import objects, stitching
 from guesthouse.virtual.engine.decoder import handler_symbol, stored_operands
-from guesthouse.virtual.engine.interpreter import engine_layout
+from guesthouse.virtual.engine.interpreter import comes_round, engine_layout
 from guesthouse.virtual.engine.lowering import Lowering
 from guesthouse.virtual.engine.module import Module, alias
 from guesthouse.virtual.engine.runtime import Runtime
@@ -26,11 +26,11 @@ PARTS = (ENTER, TO_HANDLER, NEAR, FAR)
 
 FIXED = {
     **{"at.pc": stitching.AT, "at.done": stitching.DONE, "at.after": stitching.AFTER},
-    **{"to.pc": stitching.TARGET, "to.slot": stitching.SLOT_PLACE, "to.counter": stitching.COUNTER_PLACE},
+    **{"to.pc": stitching.TARGET, "to.slot": stitching.SLOT_PLACE, "at.count": stitching.DONE},
     **{"to.handler": stitching.HANDLER, NEXT: stitching.TO_NEXT, TAKEN: stitching.TO_TAKEN, BAIL: stitching.TO_BAIL},
 }
 MOST_SOURCES = 2  # that may be carried
-WIDTHS = {objects.R_64: 8, objects.R_32: 4, objects.R_32S: 4, objects.R_PC32: 4, objects.R_PLT32: 4}
+WIDTHS = {objects.R_8: 1, objects.R_64: 8, objects.R_32: 4, objects.R_32S: 4, objects.R_PC32: 4, objects.R_PLT32: 4}
 RELATIVE = (objects.R_PC32, objects.R_PLT32)
 
 # x86-64: JMP rel32, and the first byte of Jcc rel32, whose second's lowest bit inverts it.
@@ -198,17 +198,20 @@ def _enter(target: StencilTarget) -> None:
     begin, short = text.fresh("begin"), text.fresh("short")
     text.branch(enough, begin, short, likely=True)
     text.begin(begin)
-    target.leave(NEXT)
+    bank = text.value(f"inttoptr i64 {target.read_field('data_bank').ir} to ptr")
+    target.leaves.add(NEXT)
+    target.jump(NEXT, bank=bank)
     text.begin(short)
     target.leave(BAIL)
 
 
 def _after_block(target: StencilTarget, pc: str) -> tuple[str, str]:
     """pc and instructions left where a block is left, its instructions counted."""
-    text, done = target.text, target.hole("at.done", 0, 1 << 12)
+    text, done = target.text, target.hole("at.done", 0, stitching.LONGEST_BLOCK)
     leave_block(target, done)
     at = text.value(f"add i64 %pc, {target.hole(pc, -(1 << 31), (1 << 31) - 1)}")
-    return at, text.value(f"sub i64 %remaining, {done}")
+    # Another name for the same: what is used once is put into the instruction.
+    return at, text.value(f"sub nsw i64 %remaining, {target.hole('at.count', 0, stitching.LONGEST_BLOCK)}")
 
 
 def _to_handler(target: StencilTarget) -> None:
@@ -221,22 +224,16 @@ def _near(target: StencilTarget) -> None:
     """As `HandlerTarget.arrive`, with everything about the place known."""
     text = target.text
     pc, left = _after_block(target, "to.pc")
-    counter = text.value(f"getelementptr i8, ptr %page, i64 {target.hole('to.counter', 0, 1 << 20)}")
-    count = text.value(f"load i16, ptr {counter}{alias('slots')}")
-    count = text.value(f"add i16 {count}, 1")
-    text.emit(f"store i16 {count}, ptr {counter}{alias('slots')}")
-    wide = text.value(f"zext i16 {count} to i64")
-    round_number = text.value(f"and i64 {wide}, {target.read_field('heat_mask').ir}")
     hot, cool, spent, more = (text.fresh(stem) for stem in ("hot", "cool", "spent", "more"))
-    text.branch(text.value(f"icmp eq i64 {round_number}, 0"), hot, cool, likely=False)
-    with text.cold(hot):
-        target.jump("hot", pc=pc, left=left)
-    text.begin(cool)
     text.branch(text.value(f"icmp sle i64 {left}, 0"), spent, more, likely=False)
     with text.cold(spent):
         target.jump("resume", pc=pc, left=left)
     text.begin(more)
     slot = text.value(f"getelementptr i8, ptr %page, i64 {target.hole('to.slot', 0, 1 << 20)}")
+    text.branch(comes_round(text, slot), hot, cool, likely=False)
+    with text.cold(hot):
+        target.jump("hot", pc=pc, left=left)
+    text.begin(cool)
     target.jump(text.value(f"load ptr, ptr {slot}{alias('slots')}"), slot, pc, left)
 
 

@@ -5,7 +5,8 @@ whatever is slow or rare is left to the instruction's handler, which does all of
 instructions are restartable: nothing is written before the last place where a stencil may leave.
 
 The register written last is also handed over in a host register, `%carried`. An instruction has a stencil for each
-choice of operands that it finds there; `stitching` takes the one that fits.
+choice of operands that it finds there; `stitching` takes the one that fits. The bank of the shadow page table is handed
+over in another one, `%bank`, from the block's begin on.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from guesthouse.virtual.engine.module import Module, alias
 from guesthouse.virtual.engine.reading import Path
 from guesthouse.virtual.engine.runtime import Runtime
 from guesthouse.virtual.engine.source import Source
+from guesthouse.virtual.engine.stitching import LONGEST_BLOCK
 from guesthouse.virtual.engine.target import MachineTarget
 from guesthouse.virtual.engine.target_state import value_range
 from guesthouse.virtual.engine.values import U64, Refused, Value, constant
@@ -24,8 +26,8 @@ from guesthouse.virtual.memory.shadow import READ_TAG, WRITE_TAG
 from guesthouse.virtual.spec.description import Instruction
 from guesthouse.virtual.spec.layout import RegisterFile
 
-SHAPE = "(ptr, ptr, i64, i64, ptr, i64)"
-HEADER = f"({PARAMETERS}, i64 %carried)"
+SHAPE = "(ptr, ptr, i64, i64, ptr, i64, ptr)"
+HEADER = f"({PARAMETERS}, i64 %carried, ptr %bank)"
 WHOLE = '"no-jump-tables"="true"'  # a table of places in the stencil would not move with its copies
 
 # Where control leaves a stencil: to what is copied behind it, to the target of its jump, to the handler.
@@ -131,10 +133,12 @@ class StencilTarget(MachineTarget):
         pc: str = "%pc",
         left: str = "%remaining",
         carried: str = "%carried",
+        bank: str = "%bank",
     ) -> None:
         """Go over to something of a handler's shape; what is no stencil does not look at what is carried."""
         symbol = where if where[0] == "%" else self.module.declare(where, f'{CONVENTION} void @"{where}"{SHAPE}')
-        self.text.emit(f"{TAIL} {symbol}(ptr %s, ptr {slot}, i64 {pc}, i64 {left}, ptr %page, i64 {carried})")
+        arguments = f"ptr %page, ptr {slot}, i64 {pc}, i64 {left}, ptr %s, i64 {carried}, ptr {bank}"
+        self.text.emit(f"{TAIL} {symbol}({arguments})")
         self.text.end("ret void")
 
     @property
@@ -167,6 +171,10 @@ class StencilTarget(MachineTarget):
             raise Refused("the host holds floating-point flags back")
 
     # --- guest memory -------------------------------------------------------------------------------------------------
+
+    def data_bank(self) -> str:
+        """As it was where the block was entered: what changes it ends the stretch of native code."""
+        return "%bank"
 
     def _word_load(self, address: Value, size: Value) -> Value:
         bits = 8 * (size.constant or 0)
@@ -211,7 +219,7 @@ class StencilTarget(MachineTarget):
             self.leave(TAKEN)
             return where
         else:
-            after = self.hole("at.after", 0, 1 << 12)
+            after = self.hole("at.after", 0, LONGEST_BLOCK)
             leave_block(self, after)
             self.leaves.add("far")
             self.jump("far", pc=where.ir, left=self.text.value(f"sub i64 %remaining, {after}"))

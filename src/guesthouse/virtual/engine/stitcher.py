@@ -51,7 +51,9 @@ class Stitcher:
     def empty(self) -> None:
         """Begin again at the beginning of the room; no slot may hold a block any more."""
         s = self._state
-        s.stitch_next, s.stitch_end, s.stitch_full = self._room, self._room + self._size, 0
+        middle, end = self._room + self._size // 2, self._room + self._size
+        s.stitch_next, s.stitch_end, s.stitch_full = self._room, middle, 0
+        s.stitch_rare, s.stitch_rare_end = middle, end
 
     def close(self) -> None:
         """Give the tables back."""

@@ -2,7 +2,8 @@
 
 A block begins where a jump arrives often. Its instructions' stencils lie one behind the other; it goes on behind
 branches that are not taken and along jumps within the page, and ends where an instruction has no stencil. Behind them
-lie its ways out: one for each jump out of the block, and for each place where an instruction is left to its handler.
+lie its ways out, one for each jump out of the block. Those for places where an instruction is left to its handler run
+seldom; they lie far behind, in a room of their own, so that what runs often lies close together.
 It is installed like a region: the first instruction's slot holds the block.
 """
 
@@ -35,13 +36,13 @@ INDEX = 16
 PATCH = 32
 WHAT, ADDEND, ZERO, SPARE = 0, 8, 16, 24
 NO_ZERO = (1 << 64) - 1
-CONSTANT, OPERAND, REGISTER, AT, DONE, AFTER, TARGET, SLOT_PLACE, COUNTER_PLACE = range(9)
-HANDLER, TO_NEXT, TO_TAKEN, TO_BAIL = range(9, 13)
+CONSTANT, OPERAND, REGISTER, AT, DONE, AFTER, TARGET, SLOT_PLACE = range(8)
+HANDLER, TO_NEXT, TO_TAKEN, TO_BAIL = range(8, 12)
 
 # A place that jumps to a way out: its address, which way, the slot and page offset of its instruction, how many were
 # done before that, the jump's target.
 LEAVING = 48
-LONGEST_BLOCK = 128  # instructions; below `control.LONGEST_PATH`
+LONGEST_BLOCK = 127  # instructions, a byte; below `control.LONGEST_PATH`
 MOST_BLOCKS = 16  # that are stitched at once, where one goes on into the next
 MOST_LEAVING = 4 * LONGEST_BLOCK
 LARGEST_BLOCK = 1 << 17  # bytes of code, more than a block can have
@@ -49,6 +50,8 @@ LARGEST_BLOCK = 1 << 17  # bytes of code, more than a block can have
 FIELDS = (
     Field("stitch_next", saved=False, doc="where the next block is copied to (executable address)"),
     Field("stitch_end", saved=False, doc="end of the room for blocks"),
+    Field("stitch_rare", saved=False, doc="where the next block's ways to handlers are copied to"),
+    Field("stitch_rare_end", saved=False, doc="end of the room for these"),
     Field("stitch_writable", saved=False, doc="what to add to an executable address to write there"),
     Field("stitch_full", saved=False, doc="1: there was no room for a block"),
     Field("stitch_behind", saved=False, doc="page offset that the block stitched last goes on to, 4096 for none"),
@@ -59,7 +62,6 @@ FIELDS = (
     Field("stencil_parts", saved=False, doc="host address of the stencils of a block's own parts: enter and ways out"),
     Field("leaving", saved=False, doc="host address of the list of places that jump to ways out"),
     Field("leaving_count", saved=False, doc="their number"),
-    Field("heat_mask", saved=False, doc="heat is looked at when these bits of a counter of jumps are zero"),
     Field("pages_kept", saved=False, doc="pages of which there are translations in the persistent cache"),
     Field("asks", saved=False, doc="1: those kept of `code_page` are asked for"),
     Field("stitched_blocks", saved=False, doc="blocks stitched so far"),
@@ -140,8 +142,6 @@ def patched(s: State, patch: u64, what: u64, slot: u64, offset: u64, done: u64, 
         case 7:
             return slot_at(0, target)
         case 8:
-            return counter_at(0, target)
-        case 9:
             return host_load(slot, 8)
         case _:
             return 0
@@ -186,22 +186,23 @@ def write_way_out(s: State, way: u64, slot: u64, offset: u64, done: u64, target:
 
 
 @function
-def write_ways_out(s: State) -> None:
-    """Copy the ways out and have the places that leave jump there."""
+def write_ways_out(s: State, which: u64) -> None:
+    """Copy the ways out of one kind and have the places that leave jump there."""
     before = 0
     there = 0
     for i in range(s.leaving_count):
         entry = u64(s.leaving + i * LEAVING)
-        place = host_load(entry, 8)
         way = host_load(entry + 8, 8)
-        done = host_load(entry + 32, 8)
-        if u64(way << 32 | done) != u64(before) or i == 0:
-            there = u64(s.stitch_next)
-            before = u64(way << 32 | done)
-            slot = host_load(entry + 16, 8)
-            offset = host_load(entry + 24, 8)
-            write_way_out(s, way, slot, offset, done, host_load(entry + 40, 8))
-        write_host(u64(place + s.stitch_writable), 4, u64(there - place - 4))
+        if way == which:
+            place = host_load(entry, 8)
+            done = host_load(entry + 32, 8)
+            if u64(way << 32 | done) != u64(before):
+                there = u64(s.stitch_next)
+                before = u64(way << 32 | done)
+                slot = host_load(entry + 16, 8)
+                offset = host_load(entry + 24, 8)
+                write_way_out(s, way, slot, offset, done, host_load(entry + 40, 8))
+            write_host(u64(place + s.stitch_writable), 4, u64(there - place - 4))
 
 
 def place_of(patch: u64, slot: u64) -> u64:
@@ -243,7 +244,7 @@ def hold(page: u64, offset: u64, stencil: u64) -> None:
 @function
 def stitch(s: State, page: u64, entry: u64) -> u64:
     """Make the block that begins at a page offset and install it; gives its number of instructions."""
-    if u64(s.stitch_end - s.stitch_next) < LARGEST_BLOCK:
+    if u64(s.stitch_end - s.stitch_next) < LARGEST_BLOCK or u64(s.stitch_rare_end - s.stitch_rare) < LARGEST_BLOCK:
         s.stitch_full = 1
         return 0
     start = u64(s.stitch_next)
@@ -285,8 +286,12 @@ def stitch(s: State, page: u64, entry: u64) -> u64:
     if u64(going_on) != 0:
         s.stitch_behind = u64(offset)
         write_way_out(s, TO_TAKEN, slot_at(page, u64(offset)), u64(offset), u64(length - 1), u64(offset))
-    write_ways_out(s)
-    s.stitch_next = u64(s.stitch_next + 15) & ~15
+    write_ways_out(s, TO_TAKEN)
+    end = u64(s.stitch_next + 15) & ~15
+    s.stitch_next = s.stitch_rare
+    write_ways_out(s, TO_BAIL)
+    s.stitch_rare = s.stitch_next
+    s.stitch_next = end
     host_store(slot_at(page, entry), 8, start)
     s.stitched_blocks += 1
     s.stitched_instructions = u64(s.stitched_instructions + length)
@@ -295,17 +300,21 @@ def stitch(s: State, page: u64, entry: u64) -> u64:
 
 @function
 def heated(s: State, address: u64, page: u64) -> u64:
-    """A place was jumped to often: stitch it, or leave so that it is translated; gives the slot to run, 0 to leave.
+    """A counter of jumps came round: stitch the place, or leave so that it is translated.
 
-    The first one of a page leaves, too, so that the translations that are kept of the page are installed.
+    Gives the slot to run, 0 to leave. The first place of a page leaves, too, so that the translations that are kept of
+    the page are installed.
     """
     offset = address & 0xFFF
     slot = slot_at(page, offset)
+    counter = counter_at(page, offset)
+    rounds = (host_load(u64(counter + 1), 1) + 1) & 255
+    host_store(counter, 2, rounds << 8 | s.heat_start)
     if page == s.lonely_page:
         return slot
     if s.stencil_count != 0 and s.breakpoint_count == 0:
         warm(s, page, offset)
-    if host_load(counter_at(page, offset), 2) == s.hot or s.stitch_full != 0:
+    if rounds == s.hot or s.stitch_full != 0:
         s.code_page = page
         s.exit_reason = Exit.SERVICE
         return 0
@@ -322,9 +331,9 @@ def heated(s: State, address: u64, page: u64) -> u64:
 def arrived_at(s: State, address: u64, page: u64, slot: u64) -> u64:
     """Count an arrival that was no jump of a handler's, as that does; gives the slot to run, 0 to leave."""
     place = counter_at(page, address & 0xFFF)
-    count = u64(host_load(place, 2) + 1)
-    host_store(place, 2, count)
-    return heated(s, address, page) if count & s.heat_mask == 0 else slot
+    count = (host_load(place, 1) + 1) & 255
+    host_store(place, 1, count)
+    return heated(s, address, page) if count == 0 else slot
 
 
 def warm(s: State, page: u64, offset: u64) -> None:

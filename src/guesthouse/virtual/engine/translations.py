@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from guesthouse.virtual.engine.native import NativeEngine
 
 PAGE = 4096
-HEAT_MASK = 255  # a place is warm where its counter has these bits zero (it begins at `COUNTED`): it is stitched
-HOT = 160 * (HEAT_MASK + 1)  # a counter's value at which the translator hears of a place (again with each 65536 more)
-COUNTER_BITS = 16  # of a counter of jumps, which comes round
+ROUND = 256  # jumps with which the byte that counts them comes round: a place is warm (first: see `COUNTED`)
+HOT = 160 * ROUND  # a counter's value at which the translator hears of a place (again with each 65536 more)
+ROUNDS = 256  # that a counter of jumps tells apart
 OFTEN = 12  # reports that a place is hot until a region is worth what it costs to make
 LONGEST_QUEUE = 8  # regions asked for at once: the guest must never wait for the compile service to read
 
@@ -78,7 +78,7 @@ class Translations:
         self._listener: threading.Thread | None = None
         unit = engine.isa.unit
         self._words = PAGE // unit * layout.SLOT + layout.SENTINELS * layout.SLOT
-        self._map = self._words + layout.WORDS + PAGE // unit * layout.COUNTER
+        self._map = self._words + layout.WORDS
 
     @property
     def pages_kept(self) -> int:
@@ -128,7 +128,8 @@ class Translations:
         if len(self._asked) >= LONGEST_QUEUE or any(asked.code_page == code_page for asked in self._asked.values()):
             # A region on its way from this page may hold this place too; and the queue must stay short. It comes back
             # when it has been jumped to as often again; what is hotter comes sooner.
-            ctypes.c_uint16.from_address(self._counter(code_page, entry)).value = 0
+            counter = code_page + entry // self.engine.isa.unit * layout.SLOT + layout.COUNTER
+            ctypes.c_uint16.from_address(counter).value = self._serving.state.heat_start
             return
         if not self.source.request_region(page, entry, self._jumps_to(code_page, heard), heard[entry]):
             if not self._asked:
@@ -180,25 +181,21 @@ class Translations:
         words = code_page + self._words
         return ctypes.string_at(_read(words + layout.HOST_PAGE), PAGE) if _read(words + layout.FRAME_PAGE) else b""
 
-    def _counter(self, code_page: int, offset: int) -> int:
-        return code_page + self._words + layout.WORDS + offset // self.engine.isa.unit * layout.COUNTER
-
     def _jumps_to(self, code_page: int, heard: dict[int, int]) -> list[int]:
         """How often each place of a page was jumped to, -1 where no instruction has run.
 
         Where the engine translates sooner than it usually does, a jump counts for more.
         """
         slots = PAGE // self.engine.isa.unit
-        handlers = (ctypes.c_uint64 * (2 * slots)).from_address(code_page)[::2]
-        counts = (ctypes.c_uint16 * slots).from_address(self._counter(code_page, 0))
+        words = (ctypes.c_uint64 * (2 * slots)).from_address(code_page)[:]
+        state = self.engine.state
+        a_round = ROUND - state.heat_start
+        counts = [max((w >> 56) * a_round + (w >> 48 & ROUND - 1) - state.heat_first, 0) for w in words[1::2]]
         undecoded = self.engine.arena.symbols[f"handler.{int(Handler.DECODE)}"]
-        weight = HOT // (self.engine.state.hot - layout.COUNTED)
-        jumps = [
-            -1 if handler == undecoded else weight * max(n - layout.COUNTED, 0)
-            for handler, n in zip(handlers, counts, strict=True)
-        ]
+        weight = HOT // (a_round * state.hot)
+        jumps = [-1 if handler == undecoded else weight * n for handler, n in zip(words[::2], counts, strict=True)]
         for offset, times in heard.items():
-            jumps[offset // self.engine.isa.unit] += weight * times << COUNTER_BITS
+            jumps[offset // self.engine.isa.unit] += weight * times * ROUNDS * a_round
         return jumps
 
     def _listen(self) -> None:

@@ -1,10 +1,10 @@
 """The layout of a code page, and undoing what is on it.
 
-One 16-byte slot for each place where an instruction may begin: the address of the native handler and eight bytes of
-operands. A slot not decoded yet holds the handler that decodes it; the first slot of a translated region holds the
-region. Behind the slots lie a sentinel (control ran off the page), a scratch slot for an instruction that must not stay
-decoded, more sentinels, the page's own words, a counter of jumps to each slot, and a byte for each slot that says
-whether a translation holds it.
+One 16-byte slot for each place where an instruction may begin: the address of the native handler, six bytes of
+operands, and a counter of jumps that came there, so that a jump finds all it needs in one line of the host's cache. A
+slot not decoded yet holds the handler that decodes it; the first slot of a translated region holds the region. Behind
+the slots lie a sentinel (control ran off the page), a scratch slot for an instruction that must not stay decoded, more
+sentinels, the page's own words, and a byte for each slot that says whether a translation holds it.
 """
 
 from guesthouse.virtual.memory.frames import CODE
@@ -16,7 +16,8 @@ from guesthouse.virtual.spec.layout import Field
 from guesthouse.virtual.spec.words import State, flag, u64
 
 SLOT = 16  # bytes: the address of the handler, then
-OPERANDS = 8  # the operands
+OPERANDS = 8  # the operands, then
+COUNTER = 14  # a counter of jumps: a byte that counts, and one for the times that it came round (see `heated`)
 SENTINELS = 32  # slots behind the page's own: a sentinel, the scratch slot, sentinels up to the longest instruction
 SCRATCH = 1
 
@@ -25,9 +26,7 @@ SCRATCH = 1
 # are kept of the page have been asked for.
 HOST_PAGE, FRAME_PAGE, WRITES, NEXT_FREE, NEXT_UNSETTLED, SETTLED_IN, ASKED = 0, 8, 16, 24, 32, 40, 48
 WORDS = 64
-COUNTER = 2  # bytes
 COUNTED = 224  # jumps that each counter begins with: a place is warm sooner than it comes round to warm again
-EACH_OF_FOUR = 0x0001_0001_0001_0001  # counters, in a word
 
 MANY_WRITES = 64  # to one page: it has become data
 
@@ -35,6 +34,8 @@ FIELDS = (
     Field("code_dropped", saved=False, doc="1: decoded code was undone since the last look at everything else"),
     Field("dropped", saved=False, doc="writes to pages that hold code"),
     Field("code_free", saved=False, doc="first of the code pages given back, 0 for none"),
+    Field("heat_first", saved=False, doc="where a counter of jumps begins; heat is looked at when its byte is zero"),
+    Field("heat_start", saved=False, doc="where that byte begins again"),
 )
 
 
@@ -55,17 +56,17 @@ def slot_at(page: u64, offset: u64) -> u64:
 
 def counter_at(page: u64, offset: u64) -> u64:
     """Host address of the counter of jumps to a page offset."""
-    return u64(page_words(page) + WORDS + (offset >> UNIT_SHIFT) * COUNTER)
+    return u64(slot_at(page, offset) + COUNTER)
 
 
 def translated_map(page: u64) -> u64:
     """Host address of the bytes that say which slots translations hold."""
-    return counter_at(page, 4096)
+    return u64(page_words(page) + WORDS)
 
 
 def code_page_bytes() -> u64:
     """Bytes of a whole code page."""
-    return slots_bytes() + SENTINELS * SLOT + WORDS + (4096 >> UNIT_SHIFT) * (COUNTER + 1)
+    return slots_bytes() + SENTINELS * SLOT + WORDS + (4096 >> UNIT_SHIFT)
 
 
 def scratch_of(page: u64) -> u64:
@@ -83,6 +84,8 @@ def fill_slots(page: u64, handler: u64) -> None:
 def clear_code_page(s: State, page: u64, host: u64, frame: u64, handler: u64) -> None:
     """Make a code page on which nothing is decoded."""
     fill_slots(page, handler)
+    for i in range(4096 >> UNIT_SHIFT):
+        host_store(u64(page + i * SLOT + COUNTER), 2, s.heat_first)
     for i in range(SENTINELS):
         host_store(u64(page + slots_bytes() + i * SLOT), 8, host_handler(Handler.LOOKUP))
     words = page_words(page)
@@ -90,8 +93,6 @@ def clear_code_page(s: State, page: u64, host: u64, frame: u64, handler: u64) ->
     host_store(words + FRAME_PAGE, 8, frame)
     host_store(words + WRITES, 8, 0)
     host_store(words + ASKED, 8, 0)
-    for i in range((4096 >> UNIT_SHIFT) * COUNTER >> 3):
-        host_store(u64(words + WORDS + 8 * i), 8, COUNTED * EACH_OF_FOUR)
     for i in range(4096 >> UNIT_SHIFT >> 3):
         host_store(u64(translated_map(page) + 8 * i), 8, 0)
 
