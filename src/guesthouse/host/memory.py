@@ -32,13 +32,10 @@ def _map(size: int, protection: int, flags: int, descriptor: int, purpose: str) 
 class Mapping:
     """Zeroed memory of `size` bytes at a fixed host `address`, taken from the host only where it is touched."""
 
-    def __init__(self, size: int, purpose: str, huge: bool = False) -> None:
-        """`huge`: of large pages where the host gives them, for what is used all over and much of it."""
+    def __init__(self, size: int, purpose: str) -> None:
         self.size = size
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE
         self.address = _map(size, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, purpose)
-        if huge:
-            LIBC.madvise(self.address, size, mmap.MADV_HUGEPAGE)  # a host that has none refuses, which does not matter
         self.view = memoryview((ctypes.c_ubyte * size).from_address(self.address)).cast("B")
 
     def discard(self, offset: int, size: int) -> None:

@@ -82,7 +82,7 @@ class NativeEngine:
         self._banks = Mapping(isa.contexts * shadow.BANK, "the shadow page table")
         self._fetch = Mapping(isa.contexts * shadow.FETCH_BANK, "the shadow page table")
         page = code_page_size(isa.unit)
-        self._pool = Mapping((CODE_POOL_PAGES + 1) * page, "decoded code", huge=True)
+        self._pool = Mapping((CODE_POOL_PAGES + 1) * page, "decoded code")
         self._symbol = {semantics.__name__: symbol_of(semantics) for semantics in Runtime.SOURCES}
         self._enter: Enter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.arena.symbols["enter"])
         decode = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64)

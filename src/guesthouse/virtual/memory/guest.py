@@ -19,7 +19,7 @@ class GuestMemory:
     def __init__(self, base: int, size: int) -> None:
         self.base = base
         self.size = size
-        self.mapping = Mapping(size, "the guest's memory", huge=True)
+        self.mapping = Mapping(size, "the guest's memory")
         self.table = Mapping(size // PAGE * FRAME, "the frame table")
         self._frames = self.table.view.cast("Q")
         self._watched: set[int] = set()  # words of the table that have the state
