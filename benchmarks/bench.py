@@ -146,6 +146,7 @@ def main() -> int:
         session.ours.build_native_parts()
         session.ours.start_service()
         results = run_parts(session)
+        session.wait_for_service()  # it writes to the scratch folder
     results.write(chosen)
     failures = results.failures()
     for text in failures:

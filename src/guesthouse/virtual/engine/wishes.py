@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from guesthouse.virtual.engine.native_code import NativeCode
 
-MOST_WISHES = 96
+MOST_WISHES = 64
 """Regions asked for at the end of a run: so many that the compile service makes them within a few seconds."""
 
-MOST_OF_PAGE = 12
+MOST_OF_PAGE = 4
 """Of these in one page: the first may hold the places of the others too."""
 
 
