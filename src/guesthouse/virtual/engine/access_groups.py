@@ -128,13 +128,9 @@ class GroupedAccesses(WalkingAccesses):
         """A store was put off until its group is known."""
         raise NotImplementedError
 
-    def _root(self, address: Value) -> tuple[str, int]:
-        """The value that an address counts from, and its distance."""
-        return self.text.sums.get(address.ir, (address.ir, 0))
-
     def _joined(self, address: Value, size: int, access: Access) -> Group | None:
         """The group that an access is a member of; what may be stored to may be loaded, too."""
-        root, offset = self._root(address)
+        root, offset = self.text.root(address.ir)
         for key in (f"{Access.STORE} at {root}", f"{access} at {root}"):
             number = self.text.known.get(key)
             if number is not None and self.groups[int(number)].takes(offset, size):
@@ -143,7 +139,7 @@ class GroupedAccesses(WalkingAccesses):
 
     def _begin(self, address: Value, size: int, access: Access, value: Value | None = None) -> Group:
         text = self.text
-        root, offset = self._root(address)
+        root, offset = self.text.root(address.ir)
         result, near, far, limit = ("%" + text.fresh() for _ in range(4))
         moment, hole = self.moment(), text.leave_hole()
         group = Group(access, address, size, offset, moment, hole, value, result, near, far, limit)
@@ -155,7 +151,7 @@ class GroupedAccesses(WalkingAccesses):
 
     def _member_place(self, group: Group, address: Value) -> str:
         text, addend = self.text, "%" + self.text.fresh()
-        group.members.append(Member(address.ir, self._root(address)[1], addend, text.leave_line()))
+        group.members.append(Member(address.ir, self.text.root(address.ir)[1], addend, text.leave_line()))
         return text.value(f"inttoptr i64 {text.value(f'add i64 {address.ir}, {addend}')} to ptr")
 
     def _write_member(self, group: Group, member: Member) -> None:

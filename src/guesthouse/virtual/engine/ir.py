@@ -81,9 +81,13 @@ class FunctionText:
     def sum(self, operation: str, value: str, number: int) -> str:
         """Like `value`, for an operation that adds a number to a value."""
         name = self.value(operation)
-        root, distance = self.sums.get(value, (value, 0))
+        root, distance = self.root(value)
         self.sums[name] = root, distance + number
         return name
+
+    def root(self, value: str) -> tuple[str, int]:
+        """What a value is known to be: another one, or itself, plus a number."""
+        return self.sums.get(value, (value, 0))
 
     def local(self, kind: str) -> str:
         """A stack slot, made in the entry block where LLVM turns it into registers."""

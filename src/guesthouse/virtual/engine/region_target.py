@@ -176,7 +176,7 @@ class RegionTarget(GroupedAccesses):
         self.text.known[f"load i64, ptr {slot}"] = ir
         register = file.name, index.constant
         self.flowing[self.block].written.add(register)
-        self.walks.note_write(register, self.block, *self.text.sums.get(ir, (ir, 0)))
+        self.walks.note_write(register, self.block, *self.text.root(ir))
 
     # --- leaving ------------------------------------------------------------------------------------------------------
 
@@ -281,9 +281,9 @@ class RegionTarget(GroupedAccesses):
         return label
 
     def find_walks(self) -> list[Walk | None]:
-        blocks = range(len(self.numbers))
-        successors = {number: self.flowing[number].successors & set(blocks) for number in blocks}
-        accesses = ((self._root(g.address)[0], g.moment.block, g.access == Access.STORE) for g in self.groups)
+        arrival = len(self.numbers)
+        successors = {number: self.flowing[number].successors - {arrival} for number in range(arrival)}
+        accesses = ((self.text.root(g.address.ir)[0], g.moment.block, g.access == Access.STORE) for g in self.groups)
         return self.walks.find(accesses, successors)
 
     # --- jumps to addresses known only at run time --------------------------------------------------------------------

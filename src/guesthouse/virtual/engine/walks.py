@@ -55,12 +55,10 @@ class Walk(msgspec.Struct, frozen=True):
 class Walks(msgspec.Struct):
     """What becomes of each register in a region's blocks."""
 
-    origins: dict[str, Register] = msgspec.field(
-        default_factory=dict
-    )  # by name of a value that was read from a register
-    moves: dict[Register, dict[int, int | None]] = msgspec.field(
-        default_factory=dict
-    )  # by number of a block; None: set anew
+    # By name of a value, the register that it was read from.
+    origins: dict[str, Register] = msgspec.field(default_factory=dict)
+    # How far a register moves, by number of a block; None: it is set anew there.
+    moves: dict[Register, dict[int, int | None]] = msgspec.field(default_factory=dict)
 
     def note_write(self, register: Register, block: int, root: str, distance: int) -> None:
         """A block, which may do so again, sets a register to a value plus a number."""
