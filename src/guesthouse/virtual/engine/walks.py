@@ -107,7 +107,7 @@ class WalkingAccesses(MachineTarget):
             hit = text.value(f"and i1 {hit}, {first_hit}")
         kept, known = text.fresh("kept"), text.known
         text.branch(hit, kept, again, likely=True)
-        text.begin(again)
+        text.begin(again, dict(known))
         looked, _ = super()._look(first, last, align, tag_offset, missed)
         if tag_offset == WRITE_TAG or not walk.stores:
             text.emit(f"store i64 {page}, ptr {tag_place}")
