@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 from guesthouse.virtual.devices.state import Stateful
-from guesthouse.virtual.devices.virtio.queue import Handler
+from guesthouse.virtual.devices.virtio.queue import Chain, Handler
 from guesthouse.virtual.devices.wires import Memory
 
 
@@ -18,6 +18,15 @@ class Transport(Protocol):
 
     def serve(self, queue: int, handler: Handler, wanted: Callable[[], bool] | None = None) -> None:
         """Do all requests waiting in a queue, or those until `wanted` says no; nothing unless the driver is ready."""
+
+    def take(self, queue: int) -> Chain | None:
+        """Take the next waiting request, for a device that has several under way; None where none waits."""
+
+    def give(self, queue: int, chain: Chain, written: int) -> None:
+        """Give a request back with the number of bytes written into it; they may come back in any order."""
+
+    def settle(self, queue: int) -> None:
+        """Interrupt the driver where it wants to hear of what has been given back."""
 
     def config_changed(self) -> None:
         """Tell the driver that the configuration space has changed."""

@@ -4,12 +4,13 @@ Not modelled: the legacy interface (version 1), notification data, shared memory
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from guesthouse.virtual.devices.device import Device
 from guesthouse.virtual.devices.state import Register, State, Stateful
 from guesthouse.virtual.devices.virtio.function import Function
 from guesthouse.virtual.devices.virtio.packed import PackedLayout
-from guesthouse.virtual.devices.virtio.queue import Handler, Layout, Queue, RingError
+from guesthouse.virtual.devices.virtio.queue import Chain, Handler, Layout, Queue, RingError
 from guesthouse.virtual.devices.virtio.split import SplitLayout
 from guesthouse.virtual.devices.wires import BadAddress, Irq, Memory
 
@@ -104,29 +105,64 @@ class VirtioMmio(Device):
         return self.layouts[self.accepted(RING_PACKED)]
 
     def serve(self, queue: int, handler: Handler, wanted: Callable[[], bool] | None = None) -> None:
-        """Do the requests waiting in a queue; a broken ring sets DEVICE_NEEDS_RESET and stops the device."""
+        """Do the requests waiting in a queue, one after the other."""
+        for _ in range(MAX_REQUESTS):
+            chain = self.take(queue) if wanted is None or wanted() else None
+            if chain is None:
+                break
+            try:
+                written = handler(chain)
+            except (RingError, BadAddress):
+                self._break_off()
+                return
+            self.give(queue, chain, written)
+        else:
+            with suppress(BadAddress):
+                self.layout.rearm(self.queues[queue], self.memory)
+        self.settle(queue)
+
+    def take(self, queue: int) -> Chain | None:
+        """Take the next waiting request; where there is none, the driver notifies of the one that comes."""
+        ring = self.queues[queue]
+        if not (self.running and ring.ready):
+            return None
+        layout, memory = self.layout, self.memory
+        try:
+            chain = layout.pop(ring, memory)
+            if chain is None and not layout.rearm(ring, memory):
+                chain = layout.pop(ring, memory)
+        except (RingError, BadAddress):
+            self._break_off()
+            return None
+        if chain is not None:
+            chain.epoch = ring.epoch
+        return chain
+
+    def give(self, queue: int, chain: Chain, written: int) -> None:
+        """Give a request back, in any order; one from before the queue's last reset is dropped."""
+        ring = self.queues[queue]
+        if chain.epoch != ring.epoch or not self.running:
+            return
+        try:
+            self.layout.push(ring, self.memory, chain, written)
+        except BadAddress:
+            self._break_off()
+
+    def settle(self, queue: int) -> None:
+        """Interrupt the driver where it asked to hear of the requests given back since the last call."""
         ring = self.queues[queue]
         if not (self.running and ring.ready):
             return
         try:
-            self._serve(ring, handler, wanted)
             if self.layout.wants_interrupt(ring, self.memory):
                 self._interrupt(USED_BUFFER)
-        except (RingError, BadAddress):
-            self.status |= STATUS_NEEDS_RESET
-            self._interrupt(CONFIG_CHANGE)
+        except BadAddress:
+            self._break_off()
 
-    def _serve(self, ring: Queue, handler: Handler, wanted: Callable[[], bool] | None) -> None:
-        layout, memory = self.layout, self.memory
-        for _ in range(MAX_REQUESTS):
-            if not self.running or (wanted is not None and not wanted()):
-                return
-            chain = layout.pop(ring, memory)
-            if chain is not None:
-                layout.push(ring, memory, chain, handler(chain))
-            elif layout.rearm(ring, memory):
-                return
-        layout.rearm(ring, memory)
+    def _break_off(self) -> None:
+        """The driver has broken the rules: nothing works until it resets the device (section 2.1.2)."""
+        self.status |= STATUS_NEEDS_RESET
+        self._interrupt(CONFIG_CHANGE)
 
     def config_changed(self) -> None:
         """Tell the driver that the configuration space has changed."""
@@ -208,6 +244,7 @@ class VirtioMmio(Device):
             return
         if not value:
             queue.ready = False
+            queue.epoch += 1
             return
         fits = queue.size <= queue.max_size and self.layout.valid_size(queue.size) and self.layout.aligned(queue)
         if fits and self.status & STATUS_FEATURES_OK:

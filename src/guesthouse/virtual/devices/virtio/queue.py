@@ -26,6 +26,8 @@ class Chain(msgspec.Struct):
 
     id: int
     slots: int = 1
+    epoch: int = 0
+    """Of the queue when the chain was taken."""
     readable: list[tuple[int, int]] = msgspec.field(default_factory=list)
     writable: list[tuple[int, int]] = msgspec.field(default_factory=list)
 
@@ -150,9 +152,16 @@ class Queue(Stateful):
         State("indirect", False, "INDIRECT_DESC was negotiated"),
     )
 
+    epoch: int = 0
+    """Changes where the driver has taken the ring back: what it had asked for before is over."""
+
     def __init__(self, max_size: int) -> None:
         self.max_size = max_size
         self.start()
+
+    def resume(self) -> None:
+        """Forget what was being done before a reset or another state."""
+        self.epoch += 1
 
 
 Handler = Callable[[Chain], int]
