@@ -1,13 +1,18 @@
 """Files that hold disk images: read and written at offsets, locked against a second writer."""
 
 import ctypes
+import errno
 import fcntl
 import os
 import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 from guesthouse.errors import UserError
+
+MOST_BUFFERS = 1024
+"""Linux's IOV_MAX."""
 
 KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE = 0x01, 0x02, 0x10
 
@@ -48,25 +53,41 @@ class HostFile:
         """The length in bytes."""
         return os.lseek(self._fd, 0, os.SEEK_END)
 
-    def pread(self, length: int, offset: int) -> bytes:
-        """Read up to `length` bytes; fewer only at the end of the file."""
-        parts = []
-        while length:
-            part = os.pread(self._fd, length, offset)
-            if not part:
-                break
-            parts.append(part)
-            length -= len(part)
-            offset += len(part)
-        return b"".join(parts)
+    def preadv(self, buffers: Sequence[memoryview], offset: int) -> int:
+        """Fill the buffers, one behind the other; returns the bytes read, fewer only at the end of the file."""
+        done = 0
+        for rest in _bundles(buffers):
+            while rest:
+                count = os.preadv(self._fd, rest, offset + done)
+                if not count:
+                    return done
+                done += count
+                rest = _behind(rest, count)
+        return done
 
-    def pwrite(self, data: bytes, offset: int) -> None:
-        """Write all of `data`."""
-        view = memoryview(data)
-        while view:
-            count = os.pwrite(self._fd, view, offset)
-            view = view[count:]
-            offset += count
+    def pwritev(self, buffers: Sequence[bytes | memoryview], offset: int) -> None:
+        """Write all of the buffers, one behind the other."""
+        for rest in _bundles(buffers):
+            while rest:
+                count = os.pwritev(self._fd, rest, offset)
+                offset += count
+                rest = _behind(rest, count)
+
+    def data_ranges(self, offset: int, length: int) -> Iterator[tuple[int, int]]:
+        """(first byte, the one behind) of what is no hole; all of it where the file system can't tell."""
+        end = offset + length
+        while offset < end:
+            try:
+                offset = os.lseek(self._fd, offset, os.SEEK_DATA)
+            except OSError as error:
+                if error.errno == errno.ENXIO:  # nothing but a hole from here on
+                    return
+                raise
+            if offset >= end:
+                return
+            hole = min(os.lseek(self._fd, offset, os.SEEK_HOLE), end)
+            yield offset, hole
+            offset = hole
 
     def zero(self, offset: int, length: int, discard: bool) -> bool:
         """Zero a range without writing it; false where the file system can't."""
@@ -94,3 +115,19 @@ class HostFile:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _bundles(buffers: Sequence[bytes | memoryview]) -> Iterator[list[memoryview]]:
+    """As many buffers as one system call takes, none of them empty."""
+    full = [memoryview(buffer) for buffer in buffers if len(buffer)]
+    for start in range(0, len(full), MOST_BUFFERS):
+        yield full[start : start + MOST_BUFFERS]
+
+
+def _behind(buffers: list[memoryview], count: int) -> list[memoryview]:
+    """What is left of the buffers behind the first `count` bytes."""
+    for index, buffer in enumerate(buffers):
+        if count < len(buffer):
+            return [buffer[count:], *buffers[index + 1 :]]
+        count -= len(buffer)
+    return []

@@ -1,7 +1,7 @@
 """Small wires for devices under test."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from guesthouse.virtual.devices.virtio.console import PortDefinition
@@ -128,26 +128,38 @@ class Disk:
 
     def __init__(self, sectors: int = 64, readonly: bool = False, broken: int | None = None) -> None:
         self.data = bytearray(sectors * 512)
-        self.sectors, self.readonly, self.broken = sectors, readonly, broken
+        self.readonly, self.broken = readonly, broken
         self.flushes = 0
 
-    def _check(self, sector: int, count: int) -> None:
-        if self.broken is not None and sector <= self.broken < sector + count:
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def _check(self, offset: int, length: int) -> None:
+        assert offset % 512 == 0 and length % 512 == 0, "whole sectors"
+        if self.broken is not None and offset <= self.broken * 512 < offset + length:
             raise OSError("broken")
-        assert sector >= 0 and sector + count <= self.sectors, "the device must not reach outside the disk"
+        assert offset >= 0 and offset + length <= self.size, "the device must not reach outside the disk"
 
-    def read(self, sector: int, count: int) -> bytes:
-        self._check(sector, count)
-        return bytes(self.data[sector * 512 : (sector + count) * 512])
+    def readv(self, offset: int, buffers: Sequence[memoryview]) -> None:
+        self._check(offset, sum(map(len, buffers)))
+        for buffer in buffers:
+            buffer[:] = self.data[offset : offset + len(buffer)]
+            offset += len(buffer)
 
-    def write(self, sector: int, data: bytes) -> None:
+    def writev(self, offset: int, buffers: Sequence[bytes | memoryview]) -> None:
         assert not self.readonly
-        self._check(sector, len(data) // 512)
-        self.data[sector * 512 : sector * 512 + len(data)] = data
+        self._check(offset, sum(map(len, buffers)))
+        for buffer in buffers:
+            self.data[offset : offset + len(buffer)] = buffer
+            offset += len(buffer)
 
-    def zero(self, sector: int, count: int, discard: bool) -> None:
-        self._check(sector, count)
-        self.data[sector * 512 : (sector + count) * 512] = bytes(count * 512)
+    def write_zeroes(self, offset: int, length: int, unmap: bool) -> None:
+        self._check(offset, length)
+        self.data[offset : offset + length] = bytes(length)
+
+    def discard(self, offset: int, length: int) -> None:
+        self.write_zeroes(offset, length, True)
 
     def flush(self) -> None:
         self.flushes += 1

@@ -4,7 +4,7 @@ Everything here is an interface. The machine makes the real ones, the tests make
 from one thread at a time, so neither side locks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -93,27 +93,34 @@ class Shortcut(Protocol):
 
 
 class BlockBackend(Protocol):
-    """A disk of 512-byte sectors; every method may raise `OSError`, which the guest sees as an I/O error."""
+    """A disk; offsets and lengths are in bytes, and multiples of 512.
+
+    Any method may raise `OSError`, which the guest sees as an I/O error; several threads may be in them at once. What
+    requests under way together do to the same bytes is as undefined as it is with a real disk.
+    """
 
     @property
-    def sectors(self) -> int:
-        """The capacity in sectors."""
+    def size(self) -> int:
+        """The capacity in bytes."""
 
     @property
     def readonly(self) -> bool:
         """Whether writes are refused."""
 
-    def read(self, sector: int, count: int) -> bytes:
-        """Read `count` sectors."""
+    def readv(self, offset: int, buffers: Sequence[memoryview]) -> None:
+        """Fill the buffers, one behind the other."""
 
-    def write(self, sector: int, data: bytes) -> None:
-        """Write whole sectors."""
+    def writev(self, offset: int, buffers: Sequence[bytes | memoryview]) -> None:
+        """Write the buffers, one behind the other."""
 
-    def zero(self, sector: int, count: int, discard: bool) -> None:
-        """Make sectors read as zeros, giving their space back to the host where `discard` is set."""
+    def write_zeroes(self, offset: int, length: int, unmap: bool) -> None:
+        """Make a range read as zeros, giving its space back to the host where `unmap` is set."""
+
+    def discard(self, offset: int, length: int) -> None:
+        """Give a range's space back; what it reads as from then on is for the backend to say."""
 
     def flush(self) -> None:
-        """Return once all that was written would survive a loss of power."""
+        """Return once all that was written before would survive a loss of power."""
 
 
 class Entropy(Protocol):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
 from guesthouse.errors import UserError
 from guesthouse.guest.definition import Definition
 from guesthouse.host.entropy import HostEntropy
-from guesthouse.host.files import HostFile
 from guesthouse.host.kept_file import Content, keep
 from guesthouse.virtual.devices.uart import Uart
 from guesthouse.virtual.devices.virtio.console import Port, PortDefinition, VirtioConsole
@@ -44,13 +44,14 @@ from guesthouse.virtual.machine.shortcut import NativeShortcut
 from guesthouse.virtual.machine.switch import ConsoleBackend, Switch
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.spec.state import ProcessorState
-from guesthouse.virtual.storage.raw import RawDisk
+from guesthouse.virtual.storage.block import Image
+from guesthouse.virtual.storage.images import open_image
 
 ISA_MODULE = "guesthouse.virtual.isa.riscv64"
 RNG_SEED_BYTES = 32
 A0, A1, A2 = 10, 11, 12
 
-Disk = str | tuple[str, bool] | BlockBackend
+Disk = str | Path | tuple[str | Path, bool] | BlockBackend
 
 
 class Monitor(Environment):
@@ -73,32 +74,28 @@ class Monitor(Environment):
 
 
 class Backends(msgspec.Struct, frozen=True):
-    """The host's ends: disks in the order of the slots, ports by name."""
+    """The host's ends: disks in the order of the slots, ports by name; `opened` are closed with the machine."""
 
     disks: Sequence[BlockBackend] = ()
     ports: Mapping[str, PortBackend] | None = None
+    opened: Sequence[Image] = ()
 
 
-class OwnDisk(RawDisk):
-    """A raw disk whose file belongs to the machine."""
-
-    def __init__(self, path: str, readonly: bool) -> None:
-        self._host_file = HostFile(path, readonly)
-        super().__init__(self._host_file, readonly)
-
-    def close(self) -> None:
-        """Close and unlock the file."""
-        self._host_file.close()
-
-
-def open_disk(disk: Disk) -> BlockBackend:
-    """The backend of a disk given as a path, as (path, readonly), or as a backend."""
-    if isinstance(disk, tuple):
-        path, readonly = disk
-        return OwnDisk(str(path), readonly)
-    if hasattr(disk, "sectors"):
-        return disk  # type: ignore[return-value]
-    return OwnDisk(str(disk), False)
+def open_backends(disks: Sequence[Disk], ports: Mapping[str, PortBackend] | None) -> Backends:
+    """The host's ends, with the disks that are given as a path, or as (path, readonly), opened."""
+    backends: list[BlockBackend] = []
+    opened: list[Image] = []
+    try:
+        for disk in disks:
+            if isinstance(disk, str | Path | tuple):
+                path, readonly = disk if isinstance(disk, tuple) else (disk, False)
+                opened.append(open_image(str(path), readonly))
+            backends.append(opened[-1] if isinstance(disk, str | Path | tuple) else disk)
+    except BaseException:
+        for image in opened:
+            image.close()
+        raise
+    return Backends(backends, ports, opened)
 
 
 class Core:
@@ -170,7 +167,7 @@ class Core:
         return HostEntropy() if seed is None else SeededEntropy(seed)
 
     def _build(self, backends: Backends) -> None:
-        self._opened = [disk for disk in backends.disks if isinstance(disk, OwnDisk)]
+        self._opened = backends.opened
         ends: dict[str, object] = {boards.CONSOLE: ConsoleBackend(self.console), "entropy": self.entropy}
         functions: list[tuple[str, str | None]] = []
         for number, disk in enumerate(backends.disks):

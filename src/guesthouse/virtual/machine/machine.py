@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from guesthouse.errors import UserError
 from guesthouse.guest.definition import Definition, File, check, parse_size
-from guesthouse.virtual.devices.wires import BlockBackend, CharacterBackend, PortBackend
+from guesthouse.virtual.devices.wires import CharacterBackend, PortBackend
 from guesthouse.virtual.machine import snapshot
 from guesthouse.virtual.machine.board import Devices
 from guesthouse.virtual.machine.console import Console, Wanted
-from guesthouse.virtual.machine.core import Backends, Core, check_slots, open_disk
+from guesthouse.virtual.machine.core import Core, Disk, check_slots, open_backends
 from guesthouse.virtual.machine.engines import Engine
 from guesthouse.virtual.machine.hooks import READS, WRITES, Access, Handle, Hooks
 from guesthouse.virtual.machine.htif import signature
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 GDB = "guesthouse.virtual.machine.gdb"  # imported where it is asked for: most machines are never debugged
 
 Source = bytes | str | Path
-Disk = str | Path | tuple[str | Path, bool] | BlockBackend
 
 
 class Image(Protocol):
@@ -133,9 +132,9 @@ class Machine:
     ) -> None:
         check(definition)
         check_slots(len(disks), bool(ports))
-        opened = [open_disk(disk if not isinstance(disk, Path) else str(disk)) for disk in disks]  # type: ignore[arg-type]
+        backends = open_backends(disks, ports)
         self.console = Console(console, self.run)
-        self._core = core = Core(definition, engine, Backends(opened, ports), self.console)
+        self._core = core = Core(definition, engine, backends, self.console)
         self._hooks = Hooks([cpu.engine for cpu in core.cpus], core.inbox.post)
         self._runner = Runner(core, self._hooks, self)
         self._runner.interactive = console is not None or bool(ports)

@@ -72,7 +72,7 @@ class VirtioBlock(Function):
 
     def on_read_capacity(self) -> int:
         """Answer the backend's size."""
-        return self.backend.sectors
+        return self.backend.size // SECTOR
 
     def notify(self, queue: int) -> None:
         """Do the waiting requests."""
@@ -115,15 +115,15 @@ class VirtioBlock(Function):
         return 0
 
     def _check(self, sector: int, length: int, limit: int) -> None:
-        if length % SECTOR or length > limit or sector + length // SECTOR > self.backend.sectors:
+        if length % SECTOR or length > limit or sector + length // SECTOR > self.backend.size // SECTOR:
             raise Refused(IO_ERROR)
 
     def _read(self, chain: Chain, sector: int, length: int) -> int:
         self._check(sector, length, MAX_DATA)
         for start in range(0, length, CHUNK):
-            count = min(CHUNK, length - start) // SECTOR
-            data = self.backend.read(sector + start // SECTOR, count)
-            chain.write(self.transport.memory, start, data)
+            data = bytearray(min(CHUNK, length - start))
+            self.backend.readv(sector * SECTOR + start, [memoryview(data)])
+            chain.write(self.transport.memory, start, bytes(data))
         return length
 
     def _write(self, chain: Chain, sector: int) -> None:
@@ -133,7 +133,7 @@ class VirtioBlock(Function):
         self._check(sector, length, MAX_DATA)
         for start in range(0, length, CHUNK):
             data = chain.read(self.transport.memory, HEADER.size + start, min(CHUNK, length - start))
-            self.backend.write(sector + start // SECTOR, data)
+            self.backend.writev(sector * SECTOR + start, [data])
         self._settle()
 
     def _zero(self, chain: Chain, discard: bool) -> None:
@@ -149,7 +149,11 @@ class VirtioBlock(Function):
                 raise Refused(UNSUPPORTED)
             self._check(sector, count * SECTOR, MAX_RANGE_SECTORS * SECTOR)
         for sector, count, flags in ranges:
-            self.backend.zero(sector, count, discard=discard or bool(flags & UNMAP))
+            offset, length = sector * SECTOR, count * SECTOR
+            if discard:
+                self.backend.discard(offset, length)
+            else:
+                self.backend.write_zeroes(offset, length, bool(flags & UNMAP))
         self._settle()
 
     def _settle(self) -> None:
