@@ -30,6 +30,7 @@ ALWAYS = {
     # bytes through descriptors that are open already
     "read": 0, "write": 1, "close": 3, "fstat": 5, "lseek": 8, "pread64": 17, "pwrite64": 18, "readv": 19, "writev": 20,
     "fsync": 74, "fdatasync": 75, "ftruncate": 77, "fallocate": 285, "preadv": 295, "pwritev": 296,
+    "preadv2": 327, "pwritev2": 328,
     # waiting
     "poll": 7, "sched_yield": 24, "select": 23, "pause": 34, "nanosleep": 35, "futex": 202, "restart_syscall": 219,
     "clock_nanosleep": 230, "epoll_wait": 232, "epoll_ctl": 233, "pselect6": 270, "ppoll": 271, "epoll_pwait": 281,

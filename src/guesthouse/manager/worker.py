@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -72,6 +73,7 @@ class Worker:
         self._debuggers: Visitors | None = None
         self._plan = Plan()
         self._thread: threading.Thread | None = None
+        self._notices: deque[str] = deque()
         self._verdict: FromWorker | None = None
         self._told = False
         self._leave_by = float("inf")
@@ -83,6 +85,8 @@ class Worker:
             self._loop.turn(self._patience())
             for handover in (self._output, self._errors):
                 handover.move()
+            while self._notices:
+                self._send(Note(self._notices.popleft()))
             if self._verdict is not None and self._debuggers is not None:
                 self._debuggers.refresh()  # a debugger hears of the end, if it listens
             if self._verdict is not None and not self._told and self._flushed():
@@ -146,6 +150,7 @@ class Worker:
             self._command = GuestCommand(plan.command, self._output, self._errors, self._bell.ring)
         ports = self._command.ports if self._command else None
         self._machine = machine = build_machine(plan, None if self._command else self._output, ports)
+        machine.on_notice(self._tell)
         if self._command:
             self._command.control = machine.ports[CONTROL]
         find_compile_service(machine)
@@ -199,6 +204,11 @@ class Worker:
         profile = profile_of(machine, self._sampler) if self._sampler else None
         machine.leave_wishes()
         return Ended(status & 0xFF, text, statistics, signature, profile)
+
+    def _tell(self, sentence: str) -> None:
+        """Have the user read a sentence; called by the guest's thread."""
+        self._notices.append(sentence)
+        self._bell.ring()
 
     # --- input --------------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,13 @@ class Ram:
         start = self._at(address, len(data))
         self.data[start : start + len(data)] = data
 
+    def view(self, address: int, length: int) -> memoryview:
+        start = self._at(address, length)
+        return memoryview(self.data)[start : start + length]
+
+    def wrote(self, address: int, length: int) -> None:
+        self._at(address, length)
+
     def load(self, address: int, size: int) -> int:
         assert address % size == 0
         return int.from_bytes(self.read(address, size), "little")
@@ -165,6 +172,39 @@ class Disk:
         self.flushes += 1
 
 
+class Work:
+    """Does jobs at once, or keeps them until `finish`; `holds` has why the machine would stand still."""
+
+    def __init__(self, later: bool = False) -> None:
+        self.later = later
+        self.jobs: list[tuple[Callable[[], None], Callable[[OSError | None], None]]] = []
+        self.holds: list[tuple[str, Callable[[], bool]]] = []
+
+    def lane(self) -> "Work":
+        return self
+
+    def do(self, job: Callable[[], None], done: Callable[[OSError | None], None]) -> None:
+        self.jobs.append((job, done))
+        if not self.later:
+            self.finish()
+
+    def finish(self, number: int = -1) -> None:
+        job, done = self.jobs.pop(number)
+        try:
+            job()
+        except OSError as error:
+            done(error)
+        else:
+            done(None)
+
+    def wait(self) -> None:
+        while self.jobs:
+            self.finish(0)
+
+    def hold(self, why: str, again: Callable[[], bool]) -> None:
+        self.holds.append((why, again))
+
+
 class Dice:
     """Random bytes from a seed."""
 
@@ -193,6 +233,7 @@ def wires(kind: str = "", memory: Ram | None = None) -> Wires:
         memory=memory or Ram(),
         clock=Clock(),
         power=Power(),
+        work=Work(),
         backend=backend(kind),
         harts=(Hart(), Hart()),
         contexts=(Line(), Line(), Line(), Line()),

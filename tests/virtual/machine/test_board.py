@@ -2,7 +2,7 @@ import pytest
 
 from guesthouse.errors import UserError
 from guesthouse.virtual.machine.board import Devices, build, virt
-from tests.virtual.devices.fakes import Clock, Dice, Disk, Hart, Line, Output, Power, Ram
+from tests.virtual.devices.fakes import Clock, Dice, Disk, Hart, Line, Output, Power, Ram, Work
 
 QEMU_MAP = {
     "test": (0x10_0000, 0),
@@ -21,6 +21,7 @@ def connected() -> tuple[Devices, list[Line], Output]:
         memory=Ram(),
         clock=Clock(),
         power=Power(),
+        work=Work(),
         harts=[Hart()],
         contexts=contexts,
         backends={"disk0": Disk(), "console": output, "entropy": Dice()},

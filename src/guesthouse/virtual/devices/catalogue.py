@@ -24,6 +24,10 @@ def _slot(function: Callable[[Any], Function]) -> Maker:
     return lambda wires, backend: VirtioMmio(function(backend), wires.irq, wires.memory)
 
 
+def _disk(wires: Wires, backend: Any) -> Device:
+    return VirtioMmio(VirtioBlock(backend, wires.work, len(wires.harts)), wires.irq, wires.memory)
+
+
 CATALOGUE: dict[str, Maker] = {
     "test": lambda wires, backend: TestFinisher(wires.power),
     "rtc": lambda wires, backend: GoldfishRtc(wires.irq, wires.clock),
@@ -31,7 +35,7 @@ CATALOGUE: dict[str, Maker] = {
     "plic": lambda wires, backend: Plic(wires.contexts),
     "uart": lambda wires, backend: Uart(wires.irq, backend, wires.shortcut),
     "virtio-empty": _slot(lambda backend: Nothing()),
-    "virtio-block": _slot(VirtioBlock),
+    "virtio-block": _disk,
     "virtio-console": _slot(VirtioConsole),
     "virtio-entropy": _slot(VirtioEntropy),
 }

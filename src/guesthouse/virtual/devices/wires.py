@@ -28,6 +28,12 @@ class Memory(Protocol):
     def write(self, address: int, data: bytes) -> None:
         """Copy `data` into RAM."""
 
+    def view(self, address: int, length: int) -> memoryview:
+        """RAM itself, for a transfer without a copy; what is written into it is told with `wrote`."""
+
+    def wrote(self, address: int, length: int) -> None:
+        """Tell that a range has been written through its view."""
+
     def load(self, address: int, size: int) -> int:
         """Read one little-endian word of 1, 2, 4 or 8 bytes, naturally aligned, in one piece."""
 
@@ -123,6 +129,32 @@ class BlockBackend(Protocol):
         """Return once all that was written before would survive a loss of power."""
 
 
+class Lane(Protocol):
+    """Jobs of one sort, for example the reads of one disk."""
+
+    def do(self, job: Callable[[], None], done: Callable[[OSError | None], None]) -> None:
+        """Have `job` done, and `done` called by the machine's thread with what it raised.
+
+        At once where such jobs are quick, else by another thread, so `job` touches nothing of the device.
+        """
+
+
+class Work(Protocol):
+    """Jobs that may take long, beside the machine's thread."""
+
+    def lane(self) -> Lane:
+        """A lane for jobs of one more sort."""
+
+    def wait(self) -> None:
+        """Come back when all jobs are done."""
+
+    def hold(self, why: str, again: Callable[[], bool]) -> None:
+        """Have the machine and its time stand still until `again`, called now and then, says that it can go on.
+
+        `why` is a sentence for the user.
+        """
+
+
 class Entropy(Protocol):
     """A source of random bytes: the host's, or seeded."""
 
@@ -155,6 +187,7 @@ class Wires(msgspec.Struct, frozen=True):
     memory: Memory
     clock: Clock
     power: Power
+    work: Work
     backend: object = None
     harts: tuple[HartTimer, ...] = ()
     contexts: tuple[Irq, ...] = msgspec.field(default=())

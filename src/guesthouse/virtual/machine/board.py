@@ -8,7 +8,7 @@ from guesthouse.errors import UserError
 from guesthouse.virtual.devices.catalogue import make
 from guesthouse.virtual.devices.device import Device
 from guesthouse.virtual.devices.plic import Plic, PlicSource
-from guesthouse.virtual.devices.wires import Clock, HartTimer, Irq, Memory, Power, Shortcut, Wires
+from guesthouse.virtual.devices.wires import Clock, HartTimer, Irq, Memory, Power, Shortcut, Wires, Work
 from guesthouse.virtual.machine.bus import Bus, Region
 
 
@@ -107,6 +107,7 @@ def build(
     memory: Memory,
     clock: Clock,
     power: Power,
+    work: Work,
     harts: Sequence[HartTimer],
     contexts: Sequence[Irq],
     backends: Mapping[str, object],
@@ -123,7 +124,7 @@ def build(
         irq: Irq = PlicSource(plic, slot.interrupt) if plic is not None and slot.interrupt else Unconnected()
         backend = backends.get(slot.backend) if slot.backend else None
         short = shortcut(slot.base) if shortcut is not None and slot.backend == CONSOLE else None
-        device = make(slot.kind, Wires(irq, memory, clock, power, backend, tuple(harts), tuple(contexts), short))
+        device = make(slot.kind, Wires(irq, memory, clock, power, work, backend, tuple(harts), tuple(contexts), short))
         by_name[slot.name] = device
         if isinstance(device, Plic):
             plic = device

@@ -13,7 +13,9 @@ from guesthouse.guest.definition import Definition
 from guesthouse.host.entropy import HostEntropy
 from guesthouse.host.kept_file import Content, keep
 from guesthouse.virtual.devices.uart import Uart
+from guesthouse.virtual.devices.virtio.block import VirtioBlock
 from guesthouse.virtual.devices.virtio.console import Port, PortDefinition, VirtioConsole
+from guesthouse.virtual.devices.virtio.function import Function
 from guesthouse.virtual.devices.virtio.mmio import VirtioMmio
 from guesthouse.virtual.devices.wires import BlockBackend, Entropy, PortBackend, Shortcut
 from guesthouse.virtual.engine.native import NativeEngine
@@ -42,6 +44,7 @@ from guesthouse.virtual.machine.reset import reset_state
 from guesthouse.virtual.machine.sbi import Sbi
 from guesthouse.virtual.machine.shortcut import NativeShortcut
 from guesthouse.virtual.machine.switch import ConsoleBackend, Switch
+from guesthouse.virtual.machine.work import Work
 from guesthouse.virtual.memory.guest import GuestMemory
 from guesthouse.virtual.spec.state import ProcessorState
 from guesthouse.virtual.storage.block import Image
@@ -125,6 +128,7 @@ class Core:
         self.clock = MachineClock(states[0], definition.clock == "instructions", others=states[1:])
         self.entropy = self._entropy(definition)
         self.inbox = Inbox(states[0])
+        self.work = Work(self.inbox, at_once=self.in_turns)
         self.clock.on_change = self.inbox.ring
         self.console = console
         self.switch = Switch(self.memory, console, definition.reboot)
@@ -154,6 +158,11 @@ class Core:
     def steps(self) -> int:
         """Steps (instructions and traps) that all processors have done."""
         return sum(cpu.state.instructions for cpu in self.cpus)
+
+    @property
+    def expecting(self) -> bool:
+        """Whether something comes of itself: a posted call, or the end of a job."""
+        return self.inbox.waiting or self.work.busy
 
     def forget(self) -> None:
         """Have all engines drop what they derived from memory."""
@@ -190,6 +199,7 @@ class Core:
             memory=self.memory,
             clock=self.clock,
             power=self.switch,
+            work=self.work,
             harts=[HartWires(cpu.state, self.clock, TICK, cpu.wake) for cpu in self.cpus],
             contexts=wires,
             backends=ends,
@@ -209,10 +219,13 @@ class Core:
             return None
         return partial(NativeShortcut, self.engine)
 
+    def _functions(self) -> list[Function]:
+        return [device.function for device in self.devices.by_name.values() if isinstance(device, VirtioMmio)]
+
     def _ports(self) -> list[Port]:
-        for device in self.devices.by_name.values():
-            if isinstance(device, VirtioMmio) and isinstance(device.function, VirtioConsole):
-                return device.function.ports[1:]
+        for function in self._functions():
+            if isinstance(function, VirtioConsole):
+                return function.ports[1:]
         return []
 
     # --- starting -----------------------------------------------------------------------------------------------------
@@ -252,6 +265,21 @@ class Core:
         s.x[A0], s.x[A1], s.x[A2] = cpu.number, self.entry.tree, self.entry.dynamic
         cpu.started, cpu.waiting = cpu.number == 0 or not monitored, False
 
+    def resize_disk(self, number: int, size: int) -> None:
+        """See `Machine.resize_disk`."""
+        disks = [function for function in self._functions() if isinstance(function, VirtioBlock)]
+        if not 0 <= number < len(disks):
+            raise UserError(f"The machine has no disk {number}; its {len(disks)} disks are counted from 0.")
+        backend = disks[number].backend
+        if not hasattr(backend, "resize"):
+            raise UserError(f"Disk {number} is no image of this program's, and keeps its size.")
+        self.work.wait()
+        try:
+            backend.resize(size)
+        except OSError as error:
+            raise UserError(f"Disk {number} can't be resized: {error.strerror or error}.") from error
+        disks[number].resized()
+
     def leave_wishes(self) -> None:
         """Have what was hot translated once nobody needs the compile service, for the next run of such a guest."""
         if isinstance(self.engine, NativeEngine) and self.engine.translations is not None:
@@ -263,6 +291,7 @@ class Core:
             content.close()
         if not self._closed:
             self._closed = True
+            self.work.close()
             for cpu in reversed(self.cpus):
                 cpu.state.environment = None
                 cpu.engine.close()

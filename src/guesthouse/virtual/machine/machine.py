@@ -266,6 +266,17 @@ class Machine:
         """Call back before the built-in SBI answers a call: extension in a7, function in a6, arguments from a0 on."""
         return self._hooks.on_firmware_call(callback)
 
+    def on_notice(self, callback: Callable[[str], object]) -> None:
+        """Call back, from the machine's thread, with sentences for the user: why the guest waits, that it goes on."""
+        self._core.work.notice = callback
+
+    def resize_disk(self, number: int, size: int) -> None:
+        """Set the capacity in bytes of a disk, counted from 0; the guest hears of it. For the machine's own thread.
+
+        Raises UserError where there is no such disk or its image can't have that size.
+        """
+        self._core.resize_disk(number, size)
+
     def breakpoint(self, address: int) -> Handle:
         """Have `run` come back with BREAKPOINT before the instruction at a guest-virtual address."""
         return self._hooks.on_execution(address, None)

@@ -20,6 +20,8 @@ from guesthouse.virtual.spec.words import MASK64
 SHORTEST, LONGEST = 1 << 12, 1 << 32  # instructions of a stretch
 QUICK, SLOW = 0.010, 0.030
 """Seconds between which a stretch should take: how soon alarms, time-outs and Ctrl-C are seen."""
+AGAIN = 0.25
+"""Seconds until what the machine stands still for is tried again."""
 BATCH = 0.002
 """Seconds between two looks while the processors run in threads of their own."""
 
@@ -157,9 +159,15 @@ class Runner:
                     team.halt()
                     self.restart()
                     team.start()
+                if core.work.held:
+                    team.halt()
+                    while core.work.held and stop is None:
+                        self._stand_still()
+                        stop = self._look(None, deadline)
+                    team.start()
                 with self._lock:
-                    stop = self._look(None, deadline) or team.stop
-                if stop is None:
+                    stop = stop or self._look(None, deadline) or team.stop
+                if stop is None and not core.work.held:
                     stop = self._let_run(deadline)
         finally:
             team.halt()  # raises what went wrong in a thread
@@ -172,7 +180,7 @@ class Runner:
         core = self.core
         with self._lock:
             alarm = core.clock.next_alarm()
-            if alarm == MASK64 and not self.interactive and not core.inbox.waiting and self._team.dormant:
+            if alarm == MASK64 and not self.interactive and not core.expecting and self._team.dormant:
                 return Stop(Reason.WAITING)
         limits = [] if alarm == MASK64 else [max(0.0, (alarm - core.clock.now()) / 1e9)]
         limits += [] if deadline is None else [max(0.0, deadline - time.monotonic())]
@@ -190,9 +198,13 @@ class Runner:
         stop = self._look(limit, deadline)
         if stop is not None:
             return stop
-        if self.waiting:
+        if self.core.work.held:
+            self._stand_still()
+        elif self.waiting:
             return self._sleep(deadline)
-        return self._go(limit)
+        else:
+            return self._go(limit)
+        return None
 
     def _look(self, limit: int | None, deadline: float | None) -> Stop | None:
         """Everything that is to be looked at between two stretches; the caller has the machine for itself."""
@@ -301,6 +313,15 @@ class Runner:
 
     # --- waiting ------------------------------------------------------------------------------------------------------
 
+    def _stand_still(self) -> None:
+        """Let the guest stand, and its time, until what it needs may be there."""
+        clock = self.core.clock
+        now = clock.now()
+        self.rest(AGAIN)
+        if not clock.counted:
+            clock.set(now)
+        self.core.work.try_again()
+
     def _wait(self) -> None:
         self.waiting = True
         self.core.console.changed = True
@@ -317,7 +338,7 @@ class Runner:
             clock.skip(ahead)
             clock.ring()
             self._wake()
-        elif due == MASK64 and not self.interactive and not self.core.inbox.waiting:
+        elif due == MASK64 and not self.interactive and not self.core.expecting:
             return Stop(Reason.WAITING)
         elif ahead > SPIN:
             limits = [] if due == MASK64 else [(ahead - SPIN // 2) / 1e9]

@@ -63,7 +63,10 @@ class Saved(msgspec.Struct, kw_only=True):
 
 
 def save(core: Core, run: Run) -> bytes:
-    """The state between two instructions."""
+    """The state between two instructions, with no request of a disk under way."""
+    core.work.wait()
+    if core.work.held:
+        raise UserError(f"The machine can't be saved while it stands still. {core.work.held[0].why}")
     for cpu in core.cpus:
         cpu.take_raised()
     saved = Saved(

@@ -57,6 +57,21 @@ class GuestMemory:
                 self.gate(self.table.address + index * 8, physical, step)
             done += step
 
+    def view(self, address: int, length: int) -> memoryview:
+        """RAM itself; raises BadAddress outside RAM. Whoever has written into it calls `wrote`."""
+        offset = address - self.base
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise BadAddress(f"{address:#x}..{address + length:#x} is not all in RAM")
+        return self.mapping.view[offset : offset + length]
+
+    def wrote(self, address: int, length: int) -> None:
+        """Let what was written through a view pass the gate."""
+        if self._plain(address, length):
+            return
+        for index, _, physical, step in self._spans(address, length):
+            if self._frames[index + STATE // 8] & GATED:
+                self.gate(self.table.address + index * 8, physical, step)
+
     def _plain(self, address: int, length: int) -> bool:
         """Whether a range of several pages is RAM where it always was, of which nobody wants to know."""
         if length <= PAGE or not self.contains(address, length):

@@ -6,7 +6,7 @@ from guesthouse.virtual.devices.virtio.block import VirtioBlock
 from guesthouse.virtual.devices.virtio.entropy import VirtioEntropy
 from guesthouse.virtual.devices.virtio.function import Nothing
 from guesthouse.virtual.devices.virtio.mmio import VirtioMmio
-from tests.virtual.devices.fakes import BASE, Dice, Disk, Line, Ram
+from tests.virtual.devices.fakes import BASE, Dice, Disk, Line, Ram, Work
 from tests.virtual.devices.virtio.driver import SIZE, Driver
 
 
@@ -21,14 +21,14 @@ def test_an_empty_slot_has_device_number_zero() -> None:
 
 
 def test_features_without_version_1_are_refused() -> None:
-    device = VirtioMmio(VirtioBlock(Disk()), Line(), Ram())
+    device = VirtioMmio(VirtioBlock(Disk(), Work()), Line(), Ram())
     device.write(0x70, 4, 3)
     device.write(0x70, 4, 11)
     assert device.read(0x70, 4) == 3
 
 
 def test_features_not_offered_are_refused() -> None:
-    device = VirtioMmio(VirtioBlock(Disk()), Line(), Ram())
+    device = VirtioMmio(VirtioBlock(Disk(), Work()), Line(), Ram())
     device.write(0x70, 4, 3)
     device.write(0x24, 4, 1)
     device.write(0x20, 4, 1 | 1 << 31)

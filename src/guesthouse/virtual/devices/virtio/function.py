@@ -19,6 +19,9 @@ class Transport(Protocol):
     def serve(self, queue: int, handler: Handler, wanted: Callable[[], bool] | None = None) -> None:
         """Do all requests waiting in a queue, or those until `wanted` says no; nothing unless the driver is ready."""
 
+    def accept(self, queue: int, begin: Callable[[Chain], None], wanted: Callable[[], bool] | None = None) -> None:
+        """Take the requests waiting in a queue and begin each; `give` and `settle` follow when it is done."""
+
     def take(self, queue: int) -> Chain | None:
         """Take the next waiting request, for a device that has several under way; None where none waits."""
 
@@ -42,6 +45,9 @@ class Function(Stateful):
 
     def notify(self, queue: int) -> None:
         """The driver has put requests into a queue."""
+
+    def quiesce(self) -> None:
+        """The driver takes a queue's buffers back: wait until nothing more is done with them."""
 
 
 class Nothing(Function):

@@ -4,7 +4,6 @@ Not modelled: the legacy interface (version 1), notification data, shared memory
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 
 from guesthouse.virtual.devices.device import Device
 from guesthouse.virtual.devices.state import Register, State, Stateful
@@ -106,19 +105,20 @@ class VirtioMmio(Device):
 
     def serve(self, queue: int, handler: Handler, wanted: Callable[[], bool] | None = None) -> None:
         """Do the requests waiting in a queue, one after the other."""
-        for _ in range(MAX_REQUESTS):
-            chain = self.take(queue) if wanted is None or wanted() else None
-            if chain is None:
-                break
-            try:
-                written = handler(chain)
-            except (RingError, BadAddress):
-                self._break_off()
-                return
-            self.give(queue, chain, written)
-        else:
-            with suppress(BadAddress):
+        self.accept(queue, lambda chain: self.give(queue, chain, handler(chain)), wanted)
+
+    def accept(self, queue: int, begin: Callable[[Chain], None], wanted: Callable[[], bool] | None = None) -> None:
+        """Take the requests waiting in a queue and begin each; a broken one sets DEVICE_NEEDS_RESET."""
+        try:
+            for _ in range(MAX_REQUESTS):
+                chain = self.take(queue) if wanted is None or wanted() else None
+                if chain is None:
+                    break
+                begin(chain)
+            else:
                 self.layout.rearm(self.queues[queue], self.memory)
+        except (RingError, BadAddress):
+            self._break_off()
         self.settle(queue)
 
     def take(self, queue: int) -> Chain | None:
@@ -243,6 +243,7 @@ class VirtioMmio(Device):
         if queue is None or bool(value) == queue.ready:
             return
         if not value:
+            self.function.quiesce()
             queue.ready = False
             queue.epoch += 1
             return
@@ -261,6 +262,7 @@ class VirtioMmio(Device):
         """Reset the selected queue (section 2.6.1), which is done at once."""
         queue = self._queue()
         if queue and value and self.accepted(RING_RESET):
+            self.function.quiesce()
             queue.reset()
 
     def on_write_interrupt_ack(self, value: int) -> None:

@@ -61,6 +61,19 @@ class Chain(msgspec.Struct):
             memory.write(address, data[position : position + count])
             position += count
 
+    def views(self, memory: Memory, start: int, length: int) -> list[memoryview]:
+        """RAM behind `length` bytes from byte `start` of what the driver gives."""
+        return [memory.view(address, count) for address, count in _window(self.readable, start, length)]
+
+    def room_views(self, memory: Memory, start: int, length: int) -> list[memoryview]:
+        """RAM behind `length` bytes from byte `start` of the driver's room; `wrote` follows."""
+        return [memory.view(address, count) for address, count in _window(self.writable, start, length)]
+
+    def wrote(self, memory: Memory, start: int, length: int) -> None:
+        """Tell that bytes of the driver's room have been written through views."""
+        for address, count in _window(self.writable, start, length):
+            memory.wrote(address, count)
+
 
 def _window(segments: list[tuple[int, int]], start: int, length: int) -> Iterator[tuple[int, int]]:
     for address, count in segments:
