@@ -22,7 +22,9 @@ from guesthouse.host.user_folders import cache_folder, write_file
 from guesthouse.version import __version__
 
 VERBS = {
-    "run": "Run a guest: a throw-away machine on this terminal.",
+    "run": "Run a guest on this terminal, a throw-away one or one that lasts.",
+    "guests": "List your guests.",
+    "define": "Print or check the definition of a guest.",
     "profile": "Run a guest and tell where its time goes.",
     "pull": "Build an image from Debian's packages into your store.",
     "images": "List the images you have.",

@@ -12,6 +12,7 @@ import msgspec
 
 from guesthouse.cli import run
 from guesthouse.cli.flame_graph import flame_graph, grown
+from guesthouse.cli.guest_options import given
 from guesthouse.cli.profile_code import code_lines
 from guesthouse.cli.profile_names import ProfileNames
 from guesthouse.cli.profile_report import ProfileReport, weighted_stacks
@@ -19,12 +20,12 @@ from guesthouse.errors import UserError
 from guesthouse.guest.symbols import Symbols, read_symbols
 from guesthouse.host.kept_file import keep
 from guesthouse.host.user_folders import write_file
+from guesthouse.manager.guest_plan import plan_of
 from guesthouse.manager.native_parts import hello_symbols
 from guesthouse.manager.profile import RATE, Profile, Sampling
 from guesthouse.manager.run import Streams, run_guest
 
 NOT_OURS = ("stats", "stats_json", "trace", "trace_file", "signature", "signature_granularity", "gdb")
-DEFAULTS = {"trace": None, "trace_file": None, "signature": None, "signature_granularity": "4", "gdb": None}
 
 OPTIONS = [
     click.Option(["--top"], type=click.IntRange(1), default=25, show_default=True, help="Functions in the table."),
@@ -51,11 +52,13 @@ def profile(image: str | None, **options: Any) -> int:
     about as fast as ever. With --clock instructions samples count steps, every half a million of them.
     """
     names = [_symbols(path) for path in options["symbols"]]
-    plan = run.plan_of(image, options["command"], {**options, **DEFAULTS})
-    plan = msgspec.structs.replace(plan, profile=Sampling(options["rate"], options["every"]))
-    if plan.builtin:
-        names.append(hello_symbols())
-    outcome = run_guest(plan, Streams(say=run.say), options["timeout"])
+    with contextlib.ExitStack() as stack:
+        guest = run.guest_of(image, options["name"], given(click.get_current_context()), stack)
+        plan = plan_of(guest, run.newline_for(guest))
+        plan = msgspec.structs.replace(plan, profile=Sampling(options["rate"], options["every"]))
+        if plan.builtin:
+            names.append(hello_symbols())
+        outcome = run_guest(plan, Streams(say=run.say), guest.timeout)
     if outcome.text:
         run.say(outcome.text)
     if outcome.profile is None or not outcome.profile.samples:

@@ -1,8 +1,7 @@
-"""`guesthouse run`: a throw-away machine on this terminal."""
+"""`guesthouse run`: a machine on this terminal."""
 
 import contextlib
 import importlib
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,19 @@ from typing import Any
 import click
 import msgspec
 
+from guesthouse.cli.guest_options import given, guest_options
 from guesthouse.cli.statistics import lines
 from guesthouse.errors import UserError
-from guesthouse.guest.definition import CLOCKS, ENGINES, MOST_CPUS, parse_size
+from guesthouse.guest.guest_file import GuestFile
 from guesthouse.guest.tiny import RECIPE
 from guesthouse.host.terminal import is_terminal, terminal_environment
 from guesthouse.host.user_folders import write_file
-from guesthouse.manager.protocol import Disk, GdbPort, Plan
+from guesthouse.manager.guest_plan import BUILT_IN, plan_of
 from guesthouse.manager.run import Outcome, Streams, run_guest
 from guesthouse.manager.store import Image, ImageStore
 
-BUILT_IN, DEFAULT_IMAGE = "hello", "tiny"
-TRACES = ("instructions", "devices", "traps", "sbi")
+DEFAULT_IMAGE = "tiny"
+DEFINITIONS = "guesthouse.manager.guests"  # imported where a definition is named: most runs have none
 
 
 class RunCommand(click.Command):
@@ -42,166 +42,75 @@ class RunCommand(click.Command):
         return [*super().collect_usage_pieces(ctx), "[-- COMMAND...]"]
 
 
-class Memory(click.ParamType):  # type: ignore[type-arg]
-    """A size such as 512M."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Bytes; ends with a usage error where it is no size."""
-        try:
-            return parse_size(value)
-        except UserError as error:
-            self.fail(str(error), param, ctx)
-
-
-class DiskImage(click.ParamType):  # type: ignore[type-arg]
-    """A file, and `,readonly` behind it where it is not to be written."""
-
-    name = "disk"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Disk:
-        """The path and whether it is read-only."""
-        if isinstance(value, Disk):
-            return value
-        path, _, option = str(value).rpartition(",")
-        if path and option in ("readonly", "ro"):
-            return Disk(path, True)
-        return Disk(str(value))
-
-
-class GdbAddress(click.ParamType):  # type: ignore[type-arg]
-    """A port, of this host alone where no other address stands before it, and `,wait` behind it."""
-
-    name = "port"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> GdbPort:
-        """Address, port and whether the guest waits; ends with a usage error where it is no such thing."""
-        if isinstance(value, GdbPort):
-            return value
-        place, _, option = str(value).partition(",")
-        host, _, port = place.rpartition(":")
-        if option not in ("", "wait") or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-            self.fail(
-                f"{value!r} is no port; write it as 1234, or HOST:1234, with ,wait where it is to wait.", param, ctx
-            )
-        return GdbPort(host.strip("[]") or "127.0.0.1", int(port), option == "wait")
-
-
-class Traces(click.ParamType):  # type: ignore[type-arg]
-    """Names of what is traced, with commas between them."""
-
-    name = "what"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        """The names; ends with a usage error for one that is not known."""
-        names = tuple(str(value).split(","))
-        for name in names:
-            if name not in TRACES:
-                self.fail(f"there is no trace {name!r}; choose from {', '.join(TRACES)}.", param, ctx)
-        return names
-
-
 @click.command("run", cls=RunCommand, context_settings={"max_content_width": 110})
 @click.argument("image", required=False)
-@click.option(
-    "--kernel", metavar="FILE[,raw]", help="Boot this kernel (ELF, Linux Image, compressed or not), or raw code."
-)
-@click.option("--initrd", metavar="FILE", help="Initial RAM file system for the kernel.")
-@click.option("--append", metavar="TEXT", default="", help="Parameters for the kernel, behind ours.")
-@click.option("--firmware", metavar="FILE", help="Start this in machine mode: OpenSBI, or a bare-metal program.")
-@click.option("--disk", "disks", type=DiskImage(), multiple=True, metavar="FILE[,readonly]", help="Attach a raw disk.")
-@click.option("--memory", type=Memory(), default="512M", show_default=True, help="RAM, 64M to 16G.")
-@click.option(
-    "--cpus", type=click.IntRange(1, MOST_CPUS), default=1, show_default=True, help="Processors of the guest."
-)
-@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="How instructions run.")
-@click.option("--clock", type=click.Choice(CLOCKS), default="host", show_default=True, help="What the guest's time is.")
-@click.option("--seed", type=click.IntRange(0), help="Make all randomness come from this number.")
-@click.option("--stats", is_flag=True, help="Print what happened, at the end, on standard error.")
-@click.option("--stats-json", metavar="FILE", help="Write the same as JSON ('-' for standard error).")
-@click.option("--trace", type=Traces(), metavar="WHAT,...", help=f"Trace {', '.join(TRACES)}.")
-@click.option("--trace-file", metavar="FILE", help="Write the trace there.  [default: standard error]")
-@click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), metavar="S", help="End after S seconds, status 124."
-)
-@click.option(
-    "--gdb", type=GdbAddress(), metavar="[HOST:]PORT[,wait]", help="Let gdb attach; wait: hold the guest until then."
-)
-@click.option("--no-reboot", is_flag=True, help="End with status 0 where the guest restarts.")
-@click.option("--signature", metavar="FILE", help="Write the memory from begin_signature to end_signature, as words.")
-@click.option("--signature-granularity", type=click.Choice(["1", "2", "4", "8", "16"]), default="4", show_default=True)
-def command(image: str | None, **options: Any) -> int:
-    """Run a guest until it powers off; then nothing of it is left.
+@click.option("--name", help="Make a guest of this name from IMAGE, or start it again; its disks last.")
+@guest_options
+@click.pass_context
+def command(ctx: click.Context, /, image: str | None, name: str | None, **_: Any) -> int:
+    """Run a guest until it powers off; without --name nothing of it is left then.
 
-    IMAGE is `tiny` (the default: Debian's kernel with a shell, built when it isn't there), `hello` (built in), or
-    another one of `guesthouse images`. With --kernel or --firmware, no image is needed.
+    IMAGE is `tiny` (the default: Debian's kernel with a shell, built when it isn't there), `hello` (built in),
+    another one of `guesthouse images`, or the folder or the guest.toml of a guest. With --kernel or --firmware, no
+    image is needed.
 
     Behind `--`, a COMMAND that the guest runs: with this command's standard input, output and error, and its status.
 
     On a terminal, Ctrl-A x quits and Ctrl-A h tells the other keys.
     """
-    plan = plan_of(image, options["command"], options)
-    outcome = run_guest(plan, Streams(say=say), options["timeout"])
+    with contextlib.ExitStack() as stack:
+        guest = guest_of(image, name, given(ctx), stack)
+        outcome = run_guest(plan_of(guest, newline_for(guest)), Streams(say=say), guest.timeout)
     if outcome.text:
         say(outcome.text)
-    if plan.signature:
+    if guest.signature:
         if outcome.signature is None:
             raise UserError("The program has no symbols begin_signature and end_signature; no signature is written.")
-        write_file(Path(plan.signature), outcome.signature.encode())
-    report(outcome, options["stats"], options["stats_json"])
+        write_file(Path(guest.signature), outcome.signature.encode())
+    report(outcome, guest.stats, guest.stats_json)
     return outcome.status
 
 
-def plan_of(image: str | None, words: tuple[str, ...] | None, options: dict[str, Any]) -> Plan:
-    """What the worker is to do, from the command line; raises UserError where that contradicts itself."""
-    kernel, initrd, firmware = (options[name] or "" for name in ("kernel", "initrd", "firmware"))
-    if words == ():
+def guest_of(image: str | None, name: str | None, fields: dict[str, Any], stack: contextlib.ExitStack) -> GuestFile:
+    """The guest that the command line means, from its image, name or file, with the fields that the options set.
+
+    What lasts only as long as the run is undone by `stack`. Raises UserError where the command line contradicts itself.
+    """
+    if fields.get("command") == ():
         raise UserError("A command is missing behind `--`; leave `--` out for a shell.")
-    kernel, raw = (kernel.removesuffix(",raw"), True) if kernel.endswith(",raw") else (kernel, False)
-    plan = Plan(
-        kernel=kernel,
-        raw=raw,
-        initrd=initrd,
-        append=options["append"],
-        firmware=firmware,
-        disks=tuple(options["disks"]),
-        memory=options["memory"],
-        cpus=options["cpus"],
-        engine=options["engine"],
-        clock=options["clock"],
-        seed=options["seed"],
-        reboot=not options["no_reboot"],
-        command=None if words is None else tuple(map(os.fsencode, words)),
-        trace=options["trace"] or (),
-        trace_file=options["trace_file"] or "",
-        signature=options["signature"] or "",
-        gdb=options["gdb"],
-        signature_granularity=int(options["signature_granularity"]),
-        newline="\r\n" if is_terminal(0) and is_terminal(2) and words is None else "\n",
-    )
-    if image and kernel:
+    if image and "kernel" in fields:
         raise UserError(f"Both an image ({image}) and a kernel are given; leave one of them out.")
-    if image is None and (kernel or firmware):
-        return plan
-    return with_image(plan, image or DEFAULT_IMAGE)
+    if name is not None:
+        definitions = importlib.import_module(DEFINITIONS)
+        if not definitions.exists(name):
+            definitions.create(name, find_image(image or DEFAULT_IMAGE), fields)
+            fields = {key: value for key, value in fields.items() if key == "command"}
+        elif image is not None:
+            raise UserError(f"There is a guest {name!r} already; leave {image!r} out to start it.")
+        guest: GuestFile = definitions.load(name)
+    elif image is not None and ("/" in image or image.endswith(".toml")):
+        guest = importlib.import_module(DEFINITIONS).load_path(Path(image))
+    elif image is None and ("kernel" in fields or "firmware" in fields):
+        guest = GuestFile()
+    else:
+        guest = from_image(image or DEFAULT_IMAGE, stack)
+    append = " ".join(filter(None, [guest.append, *environment_for(guest, fields), fields.get("append", "")]))
+    return msgspec.structs.replace(guest, **{**fields, "append": append})
 
 
-def with_image(plan: Plan, name: str) -> Plan:
-    """The plan with an image's files and, for its shell, what the terminal is."""
+def environment_for(guest: GuestFile, fields: dict[str, Any]) -> list[str]:
+    """Kernel parameters that tell the shell of an image what the terminal is."""
+    wanted = guest.image not in ("", BUILT_IN) and not guest.command and "command" not in fields
+    return terminal_environment(0) if wanted else []
+
+
+def from_image(name: str, stack: contextlib.ExitStack) -> GuestFile:
+    """A throw-away guest from an image."""
     if name == BUILT_IN:
-        if plan.command is not None:
-            raise UserError("The guest `hello` runs no commands; use `tiny`.")
-        return msgspec.structs.replace(plan, builtin=name)
+        return GuestFile(image=name)
     image = find_image(name)
-    words = [image.definition.append]
-    if plan.command is None:
-        words += terminal_environment(0)
-    return msgspec.structs.replace(
-        plan,
-        kernel=str(image.kernel),
-        initrd=plan.initrd or str(image.initrd or ""),
-        append=" ".join(filter(None, [*words, plan.append])),
+    return GuestFile(
+        image=name, kernel=str(image.kernel), initrd=str(image.initrd or ""), append=image.definition.append
     )
 
 
@@ -220,6 +129,11 @@ def find_image(name: str) -> Image:
     return built
 
 
+def newline_for(guest: GuestFile) -> str:
+    """What ends our lines on standard error while the guest may have the terminal in raw mode."""
+    return "\r\n" if is_terminal(0) and is_terminal(2) and not guest.command else "\n"
+
+
 def say(text: str) -> None:
     """Lines on standard error; what a guest had a hand in (a panic's text) may hold no control characters."""
     shown = "".join(character if character.isprintable() or character in "\r\n" else "?" for character in text)
@@ -227,11 +141,11 @@ def say(text: str) -> None:
         print(shown, file=sys.stderr, flush=True)
 
 
-def report(outcome: Outcome, shown: bool, path: str | None) -> None:
+def report(outcome: Outcome, shown: bool, path: str) -> None:
     """Print or write the statistics."""
     if shown:
         say("\n".join(lines(outcome.statistics)))
-    if path is not None:
+    if path:
         text = msgspec.json.format(msgspec.json.encode(outcome.statistics), indent=2)
         if path == "-":
             say(text.decode())

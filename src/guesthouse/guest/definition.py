@@ -13,6 +13,7 @@ LEAST_MEMORY, MOST_MEMORY = 64 * MIB, 16 << 30
 MOST_CPUS = 32
 PAGE = 4096
 CLOCKS = ("host", "instructions")
+BUSES = ("mmio", "pci")
 ENGINES = ("auto", "reference", "interpreter", "stitcher", "translator")
 KERNEL_DEFAULTS = (("console", "console=ttyS0"), ("panic", "panic=-1"))
 

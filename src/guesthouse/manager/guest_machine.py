@@ -21,7 +21,7 @@ def build_machine(plan: Plan, console: CharacterBackend | None, ports: Mapping[s
         append=append,
         memory=plan.memory,
         cpus=plan.cpus,
-        disks=[(disk.path, disk.readonly) for disk in plan.disks],
+        disks=[(disk.file, disk.readonly) for disk in plan.disks],
         ports=ports,
         console=console,
         engine=plan.engine,

@@ -4,14 +4,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from guesthouse.guest.guest_file import Disk
 from guesthouse.manager.profile import Profile, Sampling
-
-
-class Disk(msgspec.Struct, frozen=True):
-    """A disk image and how it is opened."""
-
-    path: str
-    readonly: bool = False
 
 
 class GdbPort(msgspec.Struct, frozen=True):

@@ -1,0 +1,49 @@
+"""Folders that appear and disappear as a whole."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from guesthouse.host.user_folders import make_folder, told_plainly
+
+
+def link_or_copy(source: Path, target: Path) -> Path:
+    """Have a file, that is never changed, under one more name; where the host can't link, as a copy. The target."""
+    with told_plainly(f"write {target}"):
+        try:
+            os.link(source, target)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+                raise
+            shutil.copyfile(source, target)
+    return target
+
+
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """A new folder in `parent` that is removed at the end, unless it has been renamed by then."""
+    make_folder(parent)
+    with told_plainly(f"create a folder in {parent}"):
+        folder = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def rename_folder(source: Path, target: Path) -> None:
+    """Give a folder the name of one that is not there; raises UserError where there is one."""
+    with told_plainly(f"create the folder {target}"):
+        os.rename(source, target)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder and all in it; it is renamed first, so that nobody sees half of it."""
+    with told_plainly(f"remove {path}"):
+        doomed = path.parent / f".old-{path.name}-{os.urandom(4).hex()}"
+        os.rename(path, doomed)
+        shutil.rmtree(doomed)
