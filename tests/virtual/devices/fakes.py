@@ -47,6 +47,10 @@ class Ram:
     def wrote(self, address: int, length: int) -> None:
         self._at(address, length)
 
+    def discard(self, address: int, length: int) -> None:
+        assert address % 4096 == 0 and length % 4096 == 0, "whole pages"
+        self.write(address, bytes(length))
+
     def load(self, address: int, size: int) -> int:
         assert address % size == 0
         return int.from_bytes(self.read(address, size), "little")

@@ -9,6 +9,7 @@ from guesthouse.virtual.devices.goldfish_rtc import GoldfishRtc
 from guesthouse.virtual.devices.plic import Plic
 from guesthouse.virtual.devices.test_finisher import TestFinisher
 from guesthouse.virtual.devices.uart import Uart
+from guesthouse.virtual.devices.virtio.balloon import VirtioBalloon
 from guesthouse.virtual.devices.virtio.block import VirtioBlock
 from guesthouse.virtual.devices.virtio.console import VirtioConsole
 from guesthouse.virtual.devices.virtio.entropy import VirtioEntropy
@@ -37,6 +38,7 @@ CATALOGUE: dict[str, Maker] = {
     "virtio-empty": _slot(lambda backend: Nothing()),
     "virtio-block": _disk,
     "virtio-console": _slot(VirtioConsole),
+    "virtio-balloon": _slot(lambda backend: VirtioBalloon()),
     "virtio-entropy": _slot(VirtioEntropy),
 }
 

@@ -34,6 +34,9 @@ class Memory(Protocol):
     def wrote(self, address: int, length: int) -> None:
         """Tell that a range has been written through its view."""
 
+    def discard(self, address: int, length: int) -> None:
+        """Give whole pages back to the host; they read as zeros."""
+
     def load(self, address: int, size: int) -> int:
         """Read one little-endian word of 1, 2, 4 or 8 bytes, naturally aligned, in one piece."""
 

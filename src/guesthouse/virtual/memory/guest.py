@@ -80,6 +80,13 @@ class GuestMemory:
         entries = self.table.view[first * FRAME : (last + 1) * FRAME]
         return bytes(entries) == bytes(len(entries))
 
+    def discard(self, address: int, length: int) -> None:
+        """Give whole pages back to the host; they read as zeros. Raises BadAddress outside RAM."""
+        if not self.contains(address, length):
+            raise BadAddress(f"{address:#x}..{address + length:#x} is not all in RAM")
+        self.mapping.discard(address - self.base, length)
+        self.wrote(address, length)
+
     def load(self, address: int, size: int) -> int:
         """One little-endian word; raises BadAddress outside RAM."""
         return int.from_bytes(self.read(address, size), "little")
