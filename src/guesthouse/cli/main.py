@@ -27,7 +27,7 @@ VERBS = {
     "define": "Print or check the definition of a guest.",
     "profile": "Run a guest and tell where its time goes.",
     "pull": "Build an image from Debian's packages into your store.",
-    "images": "List the images you have.",
+    "images": "List, show, remove, export and import the images you have.",
     "asm": "Assemble a file.",
     "disasm": "Disassemble a file, or instructions written as numbers.",
     "isa": "Show the instruction set, or one instruction in every form.",

@@ -1,4 +1,4 @@
-"""Folders that appear and disappear as a whole."""
+"""Files and folders that appear and disappear as a whole."""
 
 import errno
 import os
@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from guesthouse.host.user_folders import make_folder, told_plainly
 
@@ -33,6 +34,19 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to be written, which is there under its name once the block has ended well."""
+    temporary = path.parent / f".{path.name}.{os.getpid()}"
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def rename_folder(source: Path, target: Path) -> None:

@@ -46,6 +46,11 @@ class ImageDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int = FORMAT
 
 
+def file_names(definition: ImageDefinition) -> list[str]:
+    """The files beside `image.json` that a definition names."""
+    return [name for name in (definition.kernel, definition.initrd) if name]
+
+
 class Image(msgspec.Struct, frozen=True):
     """A stored image: its definition and the paths of its files."""
 
@@ -84,8 +89,7 @@ class ImageStore:
             definition = msgspec.json.decode(data, type=ImageDefinition)
         except msgspec.DecodeError as error:
             raise _damaged(name, str(error)) from error
-        files = [definition.kernel, *filter(None, [definition.initrd])]
-        if definition.format != FORMAT or not all(_FILE_NAME.match(file) for file in files):
+        if definition.format != FORMAT or not all(_FILE_NAME.match(file) for file in file_names(definition)):
             raise _damaged(name, "a newer program made it, or its files have other names")
         return Image(definition, folder)
 
@@ -108,12 +112,16 @@ class ImageStore:
 
     def lock(self, name: str, waiting: Callable[[], None] | None = None) -> AbstractContextManager[None]:
         """The right to replace an image, held inside a `with`; where another process has it, `waiting` is called."""
-        self._image_folder(name)
+        self.check_name(name)
         return exclusive(self.folder / f".{name}.lock", waiting)
 
-    def _image_folder(self, name: str) -> Path:
+    def check_name(self, name: str) -> None:
+        """Raise UserError where a name can't be an image's."""
         if not _NAME.match(name):
             raise UserError(f"{name!r} can't be an image's name; use small letters, digits, '.', '_' and '-'.")
+
+    def _image_folder(self, name: str) -> Path:
+        self.check_name(name)
         return self.folder / name
 
     def _files_of(self, name: str) -> list[str]:
@@ -122,7 +130,7 @@ class ImageStore:
             image = self.get(name)
         except UserError:
             return []
-        return [image.definition.kernel, image.definition.initrd] if image else []
+        return file_names(image.definition) if image else []
 
 
 def _damaged(name: str, why: str) -> UserError:
