@@ -78,7 +78,7 @@ def test_a_wrong_file_is_refused_and_removed(site: Site, tmp_path: Path, begun: 
     path = tmp_path / "file"
     path.write_bytes(begun)
     site.files["file"] = b"?" + DATA[1:]
-    with pytest.raises(UserError, match="not what Debian signed"):
+    with pytest.raises(UserError, match="not what it should be"):
         downloader().fetch_file(f"{site.url}/file", path, len(DATA), DIGEST)
     assert not path.exists()
 

@@ -30,6 +30,14 @@ class NotThere(UserError):
     """The server answered that it has no such file."""
 
 
+class Unauthorized(UserError):
+    """The server wants to know who asks; `challenge` is its WWW-Authenticate header."""
+
+    def __init__(self, sentence: str, challenge: str) -> None:
+        super().__init__(sentence)
+        self.challenge = challenge
+
+
 class _Interrupted(Exception):
     """A try failed in a way that another one may mend."""
 
@@ -44,6 +52,8 @@ class Downloader:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`timeout` is in seconds without an answer or data; `sleep` is called between tries."""
+        self.headers: dict[str, str] = {}
+        """Sent with each request, but not to where a server redirects it."""
         self._proxy = proxy
         self._timeout = timeout
         self._sleep = sleep
@@ -63,7 +73,7 @@ class Downloader:
                     result.extend(piece)
                     advance(len(piece))
                     if len(result) > limit:
-                        raise UserError(f"{shown(url)} is longer than it may be; use another mirror.")
+                        raise UserError(f"{shown(url)} is longer than it may be; use another source.")
                 if response.length:
                     raise _Interrupted("the connection ended too early")
 
@@ -86,7 +96,7 @@ class Downloader:
         if not same:
             path.unlink(missing_ok=True)
             raise UserError(
-                f"{shown(url)} is not what Debian signed; nothing was stored, try again or use another mirror."
+                f"{shown(url)} is not what it should be: its size or digest differs. Try again, or use another source."
             )
 
     def _continue(self, url: str, file: IO[bytes], size: int, advance: Advance) -> None:
@@ -105,7 +115,7 @@ class Downloader:
                 advance(len(piece))
                 if file.tell() > size:
                     file.truncate(0)
-                    raise UserError(f"{shown(url)} is longer than Debian signed; use another mirror.")
+                    raise UserError(f"{shown(url)} is longer than it should be; use another source.")
         file.flush()
         if file.tell() < size:
             raise _Interrupted("the connection ended too early")
@@ -117,13 +127,15 @@ class Downloader:
             except _Interrupted as error:
                 if number == TRIES - 1:
                     raise UserError(
-                        f"Can't download {shown(url)}: {error}; check the network, proxy or mirror."
+                        f"Can't download {shown(url)}: {error}; check the network and its proxy."
                     ) from error
                 self._sleep(0.5 * 2**number)
 
     def _open(self, url: str, start: int) -> http.client.HTTPResponse:
         """The answer to a request for the bytes from `start`; raises _Interrupted where another try may help."""
         request = _request(url, start)
+        for name, value in self.headers.items():
+            request.add_unredirected_header(name, value)
         proxies = self._proxies(url)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
         try:
@@ -131,7 +143,10 @@ class Downloader:
         except urllib.error.HTTPError as error:
             with error:
                 if error.code in (404, 410):
-                    raise NotThere(f"The server has no {shown(url)} ({error.code}); use another mirror.") from error
+                    raise NotThere(f"The server has no {shown(url)} ({error.code}); use another source.") from error
+                if error.code == 401:
+                    sentence = f"The server does not let us have {shown(url)}; it may be private."
+                    raise Unauthorized(sentence, error.headers.get("WWW-Authenticate", "")) from error
                 if error.code >= 500 or error.code in (408, 429):
                     raise _Interrupted(f"the server answered {error.code} {error.reason}") from error
                 raise UserError(
