@@ -180,6 +180,7 @@ DEVICE_NODES: dict[str, Callable[[Slot, Boot], Node | None]] = {
     "uart": lambda slot, boot: _wired("serial", "ns16550a", slot, clock_frequency=UART_CLOCK),
     "virtio-empty": _virtio,
     "virtio-block": _virtio,
+    "virtio-balloon": _virtio,
     "virtio-console": _virtio,
     "virtio-entropy": _virtio,
 }

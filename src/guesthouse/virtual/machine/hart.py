@@ -32,6 +32,8 @@ class InterruptWire:
     def set(self, level: bool) -> None:
         """Hold the line up or let it down."""
         s = self._state
+        if bool(s.external & self._mask) == level:
+            return
         if level:
             s.external |= self._mask
         else:

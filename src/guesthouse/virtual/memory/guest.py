@@ -38,6 +38,11 @@ class GuestMemory:
 
     def read(self, address: int, length: int) -> bytes:
         """Copy out; raises BadAddress outside RAM."""
+        offset = address - self.base
+        if offset >= 0 and offset % PAGE + length <= PAGE and offset + length <= self.size:
+            if self._frames[offset // PAGE * (FRAME // 8) + HOST // 8]:
+                raise NotImplementedError("pages outside the default mapping")
+            return bytes(self.mapping.view[offset : offset + length])
         parts = []
         for index, offset, _, step in self._spans(address, length):
             if self._frames[index + HOST // 8]:
@@ -47,6 +52,13 @@ class GuestMemory:
 
     def write(self, address: int, data: bytes) -> None:
         """Copy in, through the gate; raises BadAddress outside RAM before anything changed."""
+        offset, length = address - self.base, len(data)
+        if offset >= 0 and offset % PAGE + length <= PAGE and offset + length <= self.size:
+            index = offset // PAGE * (FRAME // 8)
+            self.mapping.view[offset : offset + length] = data
+            if self._frames[index + STATE // 8] & GATED:
+                self.gate(self.table.address + index * 8, address, length)
+            return
         if self._plain(address, len(data)):
             self.mapping.view[address - self.base : address - self.base + len(data)] = data
             return
@@ -66,6 +78,12 @@ class GuestMemory:
 
     def wrote(self, address: int, length: int) -> None:
         """Let what was written through a view pass the gate."""
+        offset = address - self.base
+        if offset % PAGE + length <= PAGE:
+            index = offset // PAGE * (FRAME // 8)
+            if self._frames[index + STATE // 8] & GATED:
+                self.gate(self.table.address + index * 8, address, length)
+            return
         if self._plain(address, length):
             return
         for index, _, physical, step in self._spans(address, length):

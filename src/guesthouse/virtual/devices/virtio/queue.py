@@ -32,13 +32,14 @@ class Chain(msgspec.Struct):
     writable: list[tuple[int, int]] = msgspec.field(default_factory=list)
 
     def add(self, address: int, length: int, flags: int) -> None:
-        """Append one buffer; raises `RingError` for one to read behind one to write."""
-        if flags & WRITE:
-            self.writable.append((address, length))
-        elif self.writable:
+        """Append one buffer, as one with that before it where they adjoin; `RingError` for a readable one too late."""
+        if not flags & WRITE and self.writable:
             raise RingError("a readable buffer follows a writable one")
+        buffers = self.writable if flags & WRITE else self.readable
+        if buffers and sum(buffers[-1]) == address:
+            buffers[-1] = (buffers[-1][0], buffers[-1][1] + length)
         else:
-            self.readable.append((address, length))
+            buffers.append((address, length))
 
     @property
     def to_read(self) -> int:
@@ -93,9 +94,10 @@ def read_indirect(memory: Memory, address: int, length: int, chain: Chain, follo
     count = length // DESCRIPTOR.size
     if length % DESCRIPTOR.size or not 0 < count <= MAX_INDIRECT:
         raise RingError("an indirect table of a wrong size")
+    table = list(DESCRIPTOR.iter_unpack(memory.read(address, length)))
     index = 0
     for _ in range(count):
-        buffer, size, third, fourth = DESCRIPTOR.unpack(memory.read(address + index * DESCRIPTOR.size, DESCRIPTOR.size))
+        buffer, size, third, fourth = table[index]
         flags = third if follow_next else fourth
         if flags & INDIRECT:
             raise RingError("an indirect table inside another")
