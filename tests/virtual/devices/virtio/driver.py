@@ -4,7 +4,8 @@ import struct
 from collections.abc import Sequence
 
 from guesthouse.virtual.devices.virtio.function import Function
-from guesthouse.virtual.devices.virtio.mmio import EVENT_IDX, INDIRECT_DESC, RING_PACKED, VERSION_1, VirtioMmio
+from guesthouse.virtual.devices.virtio.mmio import VirtioMmio
+from guesthouse.virtual.devices.virtio.transport import EVENT_IDX, INDIRECT_DESC, RING_PACKED, VERSION_1
 from tests.virtual.devices.fakes import BASE, Line, Ram
 
 SIZE = 8
