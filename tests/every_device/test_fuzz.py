@@ -8,18 +8,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guesthouse.virtual.devices.catalogue import CATALOGUE, make
+from guesthouse.virtual.devices.device import Device
+from guesthouse.virtual.devices.pci.function import CONFIGURATION
 from guesthouse.virtual.devices.virtio.mmio import VirtioMmio
-from tests.virtual.devices.fakes import BASE, Ram, wires
+from guesthouse.virtual.devices.virtio.pci import VirtioPci
+from tests.virtual.devices.fakes import BASE, Ram, kinds, make_device
 from tests.virtual.devices.virtio.driver import Driver
+from tests.virtual.devices.virtio.pci_driver import PciDriver
 
 SEEDS = range(30)
-VIRTIO = sorted(kind for kind in CATALOGUE if kind.startswith("virtio-") and kind != "virtio-empty")
+VIRTIO = [kind for kind in kinds("virtio-") if kind != "virtio-empty"]
 
 accesses = st.lists(
     st.tuples(
         st.booleans(),
-        st.one_of(st.integers(0, 0x200), st.integers(0, 1 << 22), st.integers(0, 1 << 64)),
+        st.one_of(
+            st.integers(0, 0x200),
+            st.integers(CONFIGURATION, CONFIGURATION + 0xA0),
+            st.integers(0, 1 << 22),
+            st.integers(0, 1 << 64),
+        ),
         st.sampled_from((1, 2, 4, 8)),
         st.one_of(st.integers(0, 255), st.integers(0, (1 << 64) - 1)),
     ),
@@ -27,11 +35,11 @@ accesses = st.lists(
 )
 
 
-@pytest.mark.parametrize("kind", sorted(CATALOGUE))
+@pytest.mark.parametrize("kind", kinds())
 @settings(max_examples=100, deadline=None)
 @given(accesses=accesses)
 def test_random_accesses(kind: str, accesses: list[tuple[bool, int, int, int]]) -> None:
-    device = make(kind, wires(kind))
+    device = make_device(kind)
     for is_read, offset, size, value in accesses:
         if is_read:
             assert 0 <= device.read(offset, size) < 1 << 8 * size
@@ -40,8 +48,50 @@ def test_random_accesses(kind: str, accesses: list[tuple[bool, int, int, int]]) 
     assert len(pickle.dumps(device.save())) < 1 << 17
 
 
-def start_up(device: VirtioMmio, dice: random.Random) -> None:
+def queues_of(device: Device) -> int:
+    assert isinstance(device, VirtioMmio | VirtioPci)
+    return len(device.function.queue_sizes)
+
+
+def start_up(device: Device, dice: random.Random) -> None:
     """Bring a device up the way a driver does, with rings at random places."""
+    if isinstance(device, VirtioPci):
+        start_up_on_pci(device, dice)
+    else:
+        start_up_on_mmio(device, dice)
+
+
+def kick(device: Device, queue: int) -> None:
+    if isinstance(device, VirtioPci):
+        device.write(0x3000 + 4 * queue, 2, queue)
+    else:
+        device.write(0x50, 4, queue)
+
+
+def ring_address(dice: random.Random) -> int:
+    return BASE + dice.randrange(0, 0x2000, 16) + dice.choice((0, 0, 0, 0, 0, 1 << 40))
+
+
+def start_up_on_pci(device: VirtioPci, dice: random.Random) -> None:
+    device.write(CONFIGURATION + 4, 2, dice.choice((6, 6, 6, 4, 2, 0x406)))
+    device.write(20, 1, 0)
+    device.write(20, 1, 3)
+    for half in range(2):
+        device.write(0, 4, half)
+        device.write(8, 4, half)
+        mask = dice.choice((0xFFFF_FFFF, dice.getrandbits(32))) | (half and 1)
+        device.write(12, 4, device.read(4, 4) & mask)
+    device.write(20, 1, 11)
+    for queue in range(queues_of(device)):
+        device.write(22, 2, queue)
+        device.write(24, 2, dice.choice((4, 8, 16, 64)))
+        for register in (32, 40, 48):
+            device.write(register, 8, ring_address(dice))
+        device.write(28, 2, 1)
+    device.write(20, 1, 15)
+
+
+def start_up_on_mmio(device: Device, dice: random.Random) -> None:
     device.write(0x70, 4, 0)
     device.write(0x70, 4, 3)
     for half in range(2):
@@ -50,11 +100,11 @@ def start_up(device: VirtioMmio, dice: random.Random) -> None:
         mask = dice.choice((0xFFFF_FFFF, dice.getrandbits(32))) | (half and 1)
         device.write(0x20, 4, device.read(0x10, 4) & mask)
     device.write(0x70, 4, 11)
-    for queue in range(len(device.queues)):
+    for queue in range(queues_of(device)):
         device.write(0x30, 4, queue)
         device.write(0x38, 4, dice.choice((4, 8, 16, 64)))
         for register in (0x80, 0x90, 0xA0):
-            device.write(register, 8, BASE + dice.randrange(0, 0x2000, 16) + dice.choice((0, 0, 0, 0, 0, 1 << 40)))
+            device.write(register, 8, ring_address(dice))
         device.write(0x44, 4, 1)
     device.write(0x70, 4, 15)
 
@@ -75,18 +125,19 @@ def dirty(ram: Ram, dice: random.Random) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_rings(kind: str, seed: int) -> None:
     dice, ram = random.Random(seed), Ram()
-    device = make(kind, wires(kind, ram))
-    assert isinstance(device, VirtioMmio)
+    device = make_device(kind, ram)
+    on_pci = isinstance(device, VirtioPci)
     for _ in range(10):
         dirty(ram, dice)
         start_up(device, dice)
         for _ in range(8):
-            device.write(0x50, 4, dice.randrange(len(device.queues) + 1))
+            kick(device, dice.randrange(queues_of(device) + 1))
             if dice.random() < 0.3:
                 dirty(ram, dice)
             if dice.random() < 0.3:
-                device.write(dice.randrange(0x120), 4, dice.getrandbits(32))
-            assert device.read(0x60, 4) < 4
+                where = dice.choice((0, 0x3000, CONFIGURATION)) if on_pci else 0
+                device.write(where + dice.randrange(0x120), 4, dice.getrandbits(32))
+            assert (device.read(0x1000, 1) if on_pci else device.read(0x60, 4)) < 4
     assert len(pickle.dumps(device.save())) < 1 << 18
 
 
@@ -94,14 +145,15 @@ def test_random_rings(kind: str, seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_almost_right_requests(kind: str, seed: int) -> None:
     dice = random.Random(seed)
-    device = make(kind, wires(kind))
-    assert isinstance(device, VirtioMmio)
+    device = make_device(kind)
+    assert isinstance(device, VirtioMmio | VirtioPci)
+    front = PciDriver if isinstance(device, VirtioPci) else Driver
     finished = 0
     for _ in range(6):
         options = {name: dice.random() < 0.5 for name in ("packed", "indirect", "events")}
-        driver = Driver(device.function, features=device.function.features, **options)
+        driver = front(device.function, features=device.function.features, **options)
         for _ in range(30):
-            queue = dice.randrange(len(driver.device.queues))
+            queue = dice.randrange(driver.queues)
             head = struct.pack("<IIQ", dice.choice((0, 1, 4, 8, 11, 13, 77)), 0, dice.choice((0, 5, 63, 64, 1 << 60)))
             event = struct.pack("<IHH", dice.randrange(3), dice.randrange(9), dice.randrange(2))
             send = dice.choice(([head], [head, bytes(512)], [head, struct.pack("<QII", 1, 1, 0)], [event]))

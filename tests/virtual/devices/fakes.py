@@ -4,10 +4,15 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
+from guesthouse.virtual.devices.catalogue import CATALOGUE, make
+from guesthouse.virtual.devices.device import Device
 from guesthouse.virtual.devices.virtio.console import PortDefinition
 from guesthouse.virtual.devices.wires import BadAddress, Wires
 
 BASE = 0x8000_0000
+ON_PCI = " on pci"
 
 
 class Line:
@@ -241,4 +246,17 @@ def wires(kind: str = "", memory: Ram | None = None) -> Wires:
         backend=backend(kind),
         harts=(Hart(), Hart()),
         contexts=(Line(), Line(), Line(), Line()),
+        lines=(Line(), Line(), Line(), Line()),
     )
+
+
+def kinds(wanted: str = "") -> list[str]:
+    """Every kind of device whose name begins so; those that may be on PCI too, with " on pci" behind the name."""
+    found = [kind for kind in sorted(CATALOGUE) if kind.startswith(wanted)]
+    return found + [kind + ON_PCI for kind in found if kind.startswith("virtio-") and kind != "virtio-empty"]
+
+
+def make_device(kind: str, memory: Ram | None = None) -> Device:
+    """A device of one of these kinds, on fresh wires."""
+    name = kind.removesuffix(ON_PCI)
+    return make(name, replace(wires(name, memory), on_pci=name != kind))

@@ -84,6 +84,16 @@ class Device(Stateful):
             position += width
 
 
+class Region(NamedTuple):
+    """Addresses `base` to `end` - 1, which belong to one device; `route` may name another one for one of them."""
+
+    base: int
+    end: int
+    device: Device
+    name: str
+    route: Callable[[int], "Region | None"] | None = None
+
+
 def _hook(owner: Stateful, name: str, index: int | None) -> Callable[..., Any] | None:
     method: Callable[..., Any] | None = getattr(owner, name, None)
     return method if method is None or index is None else partial(method, index)

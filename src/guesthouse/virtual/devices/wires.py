@@ -183,7 +183,8 @@ class Wires(msgspec.Struct, frozen=True):
 
     `contexts` are the interrupt controller's outputs, two a hart (machine, then supervisor). `backend` is the host's
     end of this device, of the type its kind asks for, or None where nothing is connected. `shortcut` is None where each
-    access must come to the device.
+    access must come to the device. `lines` are all interrupt lines of a device that has several, `irq` the first.
+    `on_pci`: the device is a function on a PCI bus, and `irq` its INTA#.
     """
 
     irq: Irq
@@ -195,3 +196,5 @@ class Wires(msgspec.Struct, frozen=True):
     harts: tuple[HartTimer, ...] = ()
     contexts: tuple[Irq, ...] = msgspec.field(default=())
     shortcut: Shortcut | None = None
+    lines: tuple[Irq, ...] = ()
+    on_pci: bool = False

@@ -1,14 +1,16 @@
 """The device tree of a board: how a kernel learns what there is.
 
 Sources: Devicetree Specification 0.4; the bindings of Linux (riscv/cpus, sifive,plic, sifive,clint, syscon-poweroff,
-virtio,mmio, google,goldfish-rtc, ns16550a).
+virtio,mmio, google,goldfish-rtc, ns16550a), and PCI Bus Binding to Open Firmware 2.1.
 """
 
 from collections.abc import Callable
+from itertools import product
 
 import msgspec
 
 from guesthouse.guest.device_tree import Node, Value, cells64
+from guesthouse.virtual.devices.pci.host import LINES
 from guesthouse.virtual.devices.plic import SOURCES
 from guesthouse.virtual.devices.test_finisher import PASS, RESET
 from guesthouse.virtual.machine.board import Board, Slot
@@ -19,6 +21,8 @@ FIRST_HART_PHANDLE = 16
 FIRST_CPU_PHANDLE = 64
 UART_CLOCK = 3_686_400
 CACHE_BLOCK = 64
+DEVICE_SHIFT = 11
+"""Of a device's number in the upper cell of a PCI address."""
 BLOCK_SIZES = {"zicbom": "riscv,cbom-block-size", "zicbop": "riscv,cbop-block-size", "zicboz": "riscv,cboz-block-size"}
 
 MACHINE_SOFTWARE, MACHINE_TIMER, SUPERVISOR_EXTERNAL, MACHINE_EXTERNAL = 3, 7, 9, 11
@@ -172,12 +176,39 @@ def _virtio(slot: Slot, boot: Boot) -> Node:
     return _wired("virtio_mmio", "virtio,mmio", slot)
 
 
+def _pci(slot: Slot, boot: Boot) -> Node:
+    """An address on the bus has three cells (what space, upper, lower half); an interrupt's is its device's."""
+    ranges: list[int] = []
+    for window in slot.windows:
+        ranges += [window.space, *cells64(window.bus_base, window.base, window.size)]
+    routes: list[int] = []
+    for device, pin in product(range(LINES), range(1, LINES + 1)):
+        line = slot.interrupt + (device + pin - 1) % LINES
+        routes += [device << DEVICE_SHIFT, 0, 0, pin, PLIC_PHANDLE, line]
+    properties: dict[str, Value] = {
+        "compatible": "pci-host-ecam-generic",
+        "device_type": "pci",
+        "reg": cells64(slot.base, slot.size),
+        "#address-cells": 3,
+        "#size-cells": 2,
+        "#interrupt-cells": 1,
+        "linux,pci-domain": 0,
+        "bus-range": [0, 0xFF],
+        "dma-coherent": None,
+        "ranges": ranges,
+        "interrupt-map-mask": [LINES - 1 << DEVICE_SHIFT, 0, 0, 7],
+        "interrupt-map": routes,
+    }
+    return Node(_name("pci", slot), properties)
+
+
 DEVICE_NODES: dict[str, Callable[[Slot, Boot], Node | None]] = {
     "test": _test,
     "rtc": lambda slot, boot: _wired("rtc", "google,goldfish-rtc", slot),
     "clint": _clint,
     "plic": _plic,
     "uart": lambda slot, boot: _wired("serial", "ns16550a", slot, clock_frequency=UART_CLOCK),
+    "pci-host": _pci,
     "virtio-empty": _virtio,
     "virtio-block": _virtio,
     "virtio-balloon": _virtio,

@@ -2,22 +2,12 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from typing import NamedTuple
 
-from guesthouse.virtual.devices.device import Device
+from guesthouse.virtual.devices.device import Region as Region
 
 
 class AccessFault(Exception):
     """Nothing answers at an address; the engine turns this into the guest's access-fault trap."""
-
-
-class Region(NamedTuple):
-    """Addresses `base` to `end` - 1, which belong to one device."""
-
-    base: int
-    end: int
-    device: Device
-    name: str
 
 
 class Bus:
@@ -35,7 +25,9 @@ class Bus:
         """Return the region of an address, or None."""
         index = bisect_right(self._bases, address) - 1
         region = self.regions[index] if index >= 0 else None
-        return region if region is not None and address < region.end else None
+        if region is None or address >= region.end:
+            return None
+        return region if region.route is None else region.route(address) or region
 
     def _split(self, address: int, size: int) -> list[tuple[Region, int, int, int]]:
         """Cut an access at the ends of regions into (region, offset, size, shift); all of it must be mapped."""

@@ -19,17 +19,21 @@ class Driver:
         self, function: Function, packed: bool = False, indirect: bool = False, events: bool = False, features: int = 0
     ) -> None:
         self.ram, self.irq = Ram(1 << 18), Line()
-        self.device = VirtioMmio(function, self.irq, self.ram)
+        self.queues = len(function.queue_sizes)
+        self.connect(function)
         self.packed, self.indirect, self.events = packed, indirect, events
         self.features = features | 1 << VERSION_1
         self.features |= packed << RING_PACKED | indirect << INDIRECT_DESC | events << EVENT_IDX
         self.free = BASE + 0x10000
-        self.next = [0] * len(self.device.queues)
-        self.wrap = [True] * len(self.device.queues)
-        self.seen = [0] * len(self.device.queues)
-        self.seen_wrap = [True] * len(self.device.queues)
+        self.next = [0] * self.queues
+        self.wrap = [True] * self.queues
+        self.seen = [0] * self.queues
+        self.seen_wrap = [True] * self.queues
         self.rooms: dict[tuple[int, int], list[tuple[int, int]]] = {}
         self.start()
+
+    def connect(self, function: Function) -> None:
+        self.device = VirtioMmio(function, self.irq, self.ram)
 
     def start(self) -> None:
         device = self.device
@@ -41,7 +45,7 @@ class Driver:
             device.write(0x20, 4, self.features >> 32 * half & 0xFFFF_FFFF)
         device.write(0x70, 4, 11)
         assert device.read(0x70, 4) == 11, "features refused"
-        for queue in range(len(device.queues)):
+        for queue in range(self.queues):
             device.write(0x30, 4, queue)
             assert device.read(0x34, 4) >= SIZE
             device.write(0x38, 4, SIZE)
