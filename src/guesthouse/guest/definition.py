@@ -40,8 +40,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
 
     `memory` counts bytes of RAM, `cpus` the processors. `clock` is "host", or "instructions": one nanosecond an
     instruction. Where `seed` is given, all randomness that the guest gets comes from it. `disks` maps serial numbers to
-    whether the disk is read-only, in the order of the slots; `ports` names the ports of a virtio console. `reboot`: a
-    reset starts again.
+    whether the disk is read-only, in the order of the slots; `ports` names the ports of a virtio console. `bus` is
+    where virtio devices are: "mmio" or "pci". `reboot`: a reset starts again.
     """
 
     memory: int = 512 * MIB
@@ -54,6 +54,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     disks: tuple[tuple[str, bool], ...] = ()
     ports: tuple[str, ...] = ()
+    bus: str = "mmio"
     reboot: bool = True
 
 
@@ -68,6 +69,8 @@ def check(definition: Definition) -> Definition:
         raise UserError(f"A machine can have 1 to {MOST_CPUS} CPUs, not {definition.cpus}; choose a number between.")
     if definition.clock not in CLOCKS:
         raise UserError(f"There is no clock {definition.clock!r}; choose {' or '.join(CLOCKS)}.")
+    if definition.bus not in BUSES:
+        raise UserError(f"There is no bus {definition.bus!r}; choose {' or '.join(BUSES)}.")
     if not definition.kernel and not definition.firmware:
         raise UserError("There is nothing to start; give a kernel, a firmware or an image.")
     if definition.initrd and not definition.kernel:

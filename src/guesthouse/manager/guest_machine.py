@@ -29,6 +29,7 @@ def build_machine(plan: Plan, console: CharacterBackend | None, ports: Mapping[s
         seed=plan.seed,
         reboot=plan.reboot,
         raw=plan.raw,
+        bus=plan.bus,
     )
 
 

@@ -29,6 +29,7 @@ def plan_of(guest: GuestFile, newline: str = "\n") -> Plan:
         disks=guest.disks,
         memory=parse_size(guest.memory),
         cpus=guest.cpus,
+        bus=guest.bus,
         engine=guest.engine,
         clock=guest.clock,
         seed=guest.seed,

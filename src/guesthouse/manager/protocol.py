@@ -35,6 +35,7 @@ class Plan(msgspec.Struct, frozen=True, tag="plan"):
     disks: tuple[Disk, ...] = ()
     memory: int = 512 << 20
     cpus: int = 1
+    bus: str = "mmio"
     engine: str = "auto"
     clock: str = "host"
     seed: int | None = None

@@ -17,6 +17,7 @@ from guesthouse.virtual.devices.virtio.block import VirtioBlock
 from guesthouse.virtual.devices.virtio.console import Port, PortDefinition, VirtioConsole
 from guesthouse.virtual.devices.virtio.function import Function
 from guesthouse.virtual.devices.virtio.mmio import VirtioMmio
+from guesthouse.virtual.devices.virtio.pci import VirtioPci
 from guesthouse.virtual.devices.wires import BlockBackend, Entropy, PortBackend, Shortcut
 from guesthouse.virtual.engine.native import NativeEngine
 from guesthouse.virtual.engine.reference import Environment
@@ -188,7 +189,7 @@ class Core:
             named = [PortDefinition(name, backend) for name, backend in backends.ports.items()]
             functions.append(("virtio-console", "ports"))
             ends["ports"] = [PortDefinition("guesthouse.console"), *named]
-        self.board = boards.virt(functions)
+        self.board = boards.virt(functions, self.definition.bus, self.definition.memory)
         wires = [
             InterruptWire(cpu.state, bit, cpu.wake)
             for cpu in self.cpus
@@ -220,7 +221,8 @@ class Core:
         return partial(NativeShortcut, self.engine)
 
     def _functions(self) -> list[Function]:
-        return [device.function for device in self.devices.by_name.values() if isinstance(device, VirtioMmio)]
+        devices = self.devices.by_name.values()
+        return [device.function for device in devices if isinstance(device, VirtioMmio | VirtioPci)]
 
     def _ports(self) -> list[Port]:
         for function in self._functions():
@@ -300,8 +302,9 @@ class Core:
                 disk.close()
 
 
-def check_slots(disks: int, ports: bool) -> None:
+def check_slots(disks: int, ports: bool, bus: str) -> None:
     """Raise UserError where the board lacks slots for so many devices."""
-    free = boards.VIRTIO_SLOTS - 1 - int(ports)
+    free, on_pci = (boards.SLOTS[name] - 1 - int(ports) for name in (bus, "pci"))
     if disks > free:
-        raise UserError(f"The board has room for {free} disks, but {disks} are asked for; take some away.")
+        hint = ", or choose the bus pci, which has room" if free < disks <= on_pci else ""
+        raise UserError(f"The board has room for {free} disks, but {disks} are asked for; take some away{hint}.")

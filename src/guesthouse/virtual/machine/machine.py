@@ -73,6 +73,7 @@ class Machine:
     clock: "host", or "instructions": one nanosecond an instruction, waiting jumps to the next event, and all
         randomness comes from `seed` (0 where None): then two runs are the same to the bit.
     reboot: whether a reset by the guest starts it again; else it ends the run.
+    bus: "mmio", with eight places for virtio devices, or "pci", with 31.
 
     Raises UserError, with one sentence, for what can't be.
     """
@@ -95,6 +96,7 @@ class Machine:
         seed: int | None = None,
         reboot: bool = True,
         raw: bool = False,
+        bus: str = "mmio",
     ) -> None:
         if image is not None:
             if isinstance(image, str):
@@ -113,6 +115,7 @@ class Machine:
             seed=seed,
             disks=tuple(_disk_name(disk) for disk in disks),
             ports=tuple(ports or ()),
+            bus=bus,
             reboot=reboot,
         )
         self._build(definition, engine, disks, ports, console)
@@ -131,7 +134,7 @@ class Machine:
         console: CharacterBackend | None,
     ) -> None:
         check(definition)
-        check_slots(len(disks), bool(ports))
+        check_slots(len(disks), bool(ports), definition.bus)
         backends = open_backends(disks, ports)
         self.console = Console(console, self.run)
         self._core = core = Core(definition, engine, backends, self.console)
