@@ -1,3 +1,6 @@
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -85,3 +88,51 @@ def test_the_clint_shows_only_to_firmware(machine_mode: bool) -> None:
     names = [node.name for node in find(tree(machine_mode=machine_mode), "soc").children]
     assert ("clint@2000000" in names) == machine_mode
     assert names.count("virtio_mmio@10001000") == 1
+
+
+def pci_tree(memory: int = BOOT.memory) -> Node:
+    return device_tree(virt([("virtio-entropy", None)], "pci", memory), msgspec.structs.replace(BOOT, memory=memory))
+
+
+def test_the_pci_bus_shows_only_where_it_is() -> None:
+    names = [node.name for node in find(pci_tree(), "soc").children]
+    assert "pci@30000000" in names and not any(name.startswith("virtio_mmio") for name in names)
+    assert "pci@30000000" not in [node.name for node in find(tree(), "soc").children]
+
+
+def test_every_pin_of_the_pci_bus_leads_to_its_line() -> None:
+    properties = find(pci_tree(), "soc", "pci@30000000").properties
+    routes, mask = properties["interrupt-map"], properties["interrupt-map-mask"]
+    assert isinstance(routes, list) and mask == [0x1800, 0, 0, 7]
+    found = {(routes[at] >> 11, routes[at + 3]): routes[at + 4 : at + 6] for at in range(0, len(routes), 6)}
+    assert found == {(device, pin): [1, 32 + (device + pin - 1) % 4] for device in range(4) for pin in range(1, 5)}
+
+
+def test_the_pci_node_is_that_of_qemu(tmp_path: Path) -> None:
+    """Compared by the device tree compiler; what our board has for its own is the controller's handle."""
+    if not shutil.which("dtc") or not shutil.which("qemu-system-riscv64"):
+        pytest.skip("the packages device-tree-compiler and qemu-system-misc are not installed")
+    ours, theirs = tmp_path / "ours.dtb", tmp_path / "theirs.dtb"
+    ours.write_bytes(flatten(pci_tree(512 << 20)))
+    subprocess.run(
+        ["qemu-system-riscv64", "-M", f"virt,dumpdtb={theirs}", "-m", "512"], check=True, capture_output=True
+    )
+    nodes = []
+    for path in (ours, theirs):
+        done = subprocess.run(["dtc", "-I", "dtb", "-O", "dtb", path], check=True, capture_output=True, text=False)
+        node = find(parse(done.stdout).root, "soc", "pci@30000000")
+        cells = node.properties.pop("interrupt-map")
+        assert isinstance(cells, bytes)
+        words = [int.from_bytes(cells[at : at + 4], "big") for at in range(0, len(cells), 4)]
+        nodes.append((node.properties, [word for at, word in enumerate(words) if at % 6 != 4]))
+    assert nodes[0] == nodes[1]
+
+
+def test_the_device_tree_compiler_has_no_complaint_about_the_pci_bus(tmp_path: Path) -> None:
+    if not shutil.which("dtc"):
+        pytest.skip("the package device-tree-compiler is not installed")
+    path = tmp_path / "tree.dtb"
+    path.write_bytes(flatten(pci_tree()))
+    done = subprocess.run(["dtc", "-I", "dtb", "-O", "dts", path], check=True, capture_output=True, text=True)
+    assert "pci@30000000 {" in done.stdout
+    assert "pci" not in done.stderr.lower()

@@ -45,6 +45,17 @@ def test_unmapped_bytes_fault_and_change_nothing(address: int) -> None:
     assert board.read(0x1018, 8) == board.read(0x2000, 8) == 0
 
 
+def test_a_region_may_name_another_one_for_an_address() -> None:
+    inner = Region(0x1008, 0x1010, Words(), "inner")
+    outer = Region(0x1000, 0x1020, Words(), "outer", lambda address: inner if 0x1008 <= address < 0x1010 else None)
+    board = Bus([outer])
+    board.write(0x1004, 8, 0x1122_3344_5566_7788)
+    assert inner.device.read(0, 4) == 0x1122_3344
+    assert outer.device.read(4, 4) == 0x5566_7788
+    found = [board.find(address) for address in (0x1000, 0x100F, 0x1010)]
+    assert [region and region.name for region in found] == ["outer", "inner", "outer"]
+
+
 def test_overlapping_devices_are_refused() -> None:
     with pytest.raises(ValueError, match="overlap"):
         Bus([Region(0, 16, Words(), "a"), Region(8, 24, Words(), "b")])

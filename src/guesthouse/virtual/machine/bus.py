@@ -30,7 +30,7 @@ class Bus:
         return region if region.route is None else region.route(address) or region
 
     def _split(self, address: int, size: int) -> list[tuple[Region, int, int, int]]:
-        """Cut an access at the ends of regions into (region, offset, size, shift); all of it must be mapped."""
+        """Cut an access that may touch several regions into (region, offset, size, shift); all of it must be mapped."""
         pieces = []
         for position in range(size):
             region = self.find(address + position)
@@ -42,7 +42,7 @@ class Bus:
     def read(self, address: int, size: int) -> int:
         """Load `size` bytes (1, 2, 4 or 8); raises `AccessFault` where a byte belongs to no device."""
         region = self.find(address)
-        if region is not None and address + size <= region.end:
+        if region is not None and address + size <= region.end and region.route is None:
             return region.device.read(address - region.base, size)
         pieces = self._split(address, size)
         return sum(part.device.read(offset, width) << shift for part, offset, width, shift in pieces)
@@ -50,7 +50,7 @@ class Bus:
     def write(self, address: int, size: int, value: int) -> None:
         """Store `size` bytes (1, 2, 4 or 8); raises `AccessFault`, having changed nothing, like `read`."""
         region = self.find(address)
-        if region is not None and address + size <= region.end:
+        if region is not None and address + size <= region.end and region.route is None:
             region.device.write(address - region.base, size, value)
             return
         for part, offset, width, shift in self._split(address, size):
