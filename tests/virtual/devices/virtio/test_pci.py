@@ -1,5 +1,9 @@
 """The virtio transport over PCI, as a driver meets it."""
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from guesthouse.virtual.devices.virtio.block import VirtioBlock
@@ -36,6 +40,27 @@ def test_it_is_a_modern_device_of_its_number(function: Function, number: int) ->
     assert (driver.config(0), driver.config(8, 1)) == ((0x1040 + number) << 16 | 0x1AF4, 1)
     assert driver.config(0x2E, 2) >= 0x40
     assert driver.config(0x3D, 1) == 1
+
+
+@pytest.mark.skipif(not shutil.which("lspci"), reason="the package pciutils is not installed")
+def test_lspci_reads_the_same(tmp_path: Path) -> None:
+    driver = PciDriver(VirtioBlock(Disk(), Work()))
+    rows = [[driver.config(register + column, 1) for column in range(16)] for register in range(0, 0x100, 16)]
+    lines = [f"{16 * number:02x}: {' '.join(f'{byte:02x}' for byte in row)}\n" for number, row in enumerate(rows)]
+    dump = tmp_path / "dump"
+    dump.write_text("00:06.0 Device\n" + "".join(lines))
+    told = subprocess.run(["lspci", "-nvv", "-F", dump], capture_output=True, text=True, check=True).stdout
+    words = " ".join(told.split())
+    assert words.startswith("00:06.0 0180: 1af4:1042 (rev 01) Subsystem: 1af4:0040 Control: I/O- Mem+ BusMaster+")
+    assert f"Region 0: Memory at {driver.base:x} (64-bit, non-prefetchable)" in words
+    assert "Interrupt: pin A" in words
+    for at, name, place in (
+        (0x40, "CommonCfg", "offset=00000000 size=00000040"),
+        (0x50, "ISR", "offset=00001000 size=00000004"),
+        (0x60, "DeviceCfg", "offset=00002000 size=00001000"),
+        (0x70, "Notify", "offset=00003000 size=00000004 multiplier=00000004"),
+    ):
+        assert f"[{at:02x}] Vendor Specific Information: VirtIO: {name} BAR=0 {place}" in words
 
 
 @pytest.mark.parametrize("indirect", [False, True])
