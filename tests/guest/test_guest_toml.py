@@ -1,5 +1,5 @@
 import re
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -69,7 +69,7 @@ def test_paths_are_relative_to_the_file() -> None:
     guest = GuestFile(
         kernel="k", disks=(Disk(file="d"), Disk(file="/abs")), shares=(Share(folder="s", tag="t"),), stats_json="-"
     )
-    found = resolved(guest, PurePath("/g"))
+    found = resolved(guest, "/g")
     assert (found.kernel, found.initrd, found.stats_json) == ("/g/k", "", "-")
     assert [disk.file for disk in found.disks] == ["/g/d", "/abs"] and found.shares[0].folder == "/g/s"
     assert msgspec.structs.replace(found, kernel="", disks=(), shares=(), stats_json="") == GuestFile()

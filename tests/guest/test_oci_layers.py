@@ -5,7 +5,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guesthouse.errors import UserError
@@ -99,6 +99,7 @@ NAMES = st.sampled_from(["a", "b", "a/x", "a/y", "a/x/z", "b/x"])
 CHANGES = st.lists(st.tuples(NAMES, st.sampled_from(["file", "folder", "remove", "opaque"])), max_size=5)
 
 
+@settings(deadline=None)
 @given(st.lists(CHANGES, min_size=1, max_size=4))
 def test_the_result_is_what_applying_the_layers_gives(tmp_path_factory, changes) -> None:
     root = tmp_path_factory.mktemp("root")

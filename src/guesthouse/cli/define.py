@@ -33,7 +33,7 @@ def command(ctx: click.Context, /, image: str | None, checked: str | None, outpu
         return 0
     fields = given(ctx)
     with contextlib.ExitStack() as stack:
-        guest = guest_of(image, None, fields, stack) if image else resolved(GuestFile(**fields), Path.cwd())
+        guest = guest_of(image, None, fields, stack) if image else resolved(GuestFile(**fields), str(Path.cwd()))
     plan_of(guest)
     if output:
         write_file(Path(output), write(guest).encode())

@@ -5,8 +5,8 @@ Every option of `guesthouse run` has its field here, by the same name; docs/gues
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import Any
 
 import msgspec
@@ -115,11 +115,11 @@ def problems(guest: GuestFile) -> Iterator[tuple[str, str]]:
         yield "seed", "is negative; choose 0 or more"
 
 
-def resolved(guest: GuestFile, folder: PurePath) -> GuestFile:
+def resolved(guest: GuestFile, folder: str) -> GuestFile:
     """The definition with its paths made from the folder that its file is in."""
 
     def at(path: str) -> str:
-        return str(folder / path) if path else ""
+        return posixpath.join(folder, path) if path else ""
 
     changes: dict[str, Any] = {name: at(getattr(guest, name)) for name in PATHS}
     changes["disks"] = tuple(msgspec.structs.replace(disk, file=at(disk.file)) for disk in guest.disks)

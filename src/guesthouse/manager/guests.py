@@ -52,7 +52,7 @@ def load_path(path: Path) -> GuestFile:
     if text is None:
         raise UserError(f"There is no definition {file}; give a guest's folder or its {FILE}.")
     try:
-        return resolved(parse(text.decode(), str(file)), file.parent.absolute())
+        return resolved(parse(text.decode(), str(file)), str(file.parent.absolute()))
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is no text in UTF-8 (byte {error.start}); save it so.") from error
 
@@ -66,7 +66,7 @@ def shown(name: str) -> tuple[Path, str]:
 def create(name: str, image: Image, fields: Mapping[str, Any]) -> None:
     """Make a guest from an image, with the fields that the user set; raises UserError where that can't be."""
     folder = _folder(name)
-    guest = resolved(msgspec.structs.replace(GuestFile(), **{**fields, "command": ()}), Path.cwd())
+    guest = resolved(msgspec.structs.replace(GuestFile(), **{**fields, "command": ()}), str(Path.cwd()))
     with temporary_folder(guests_folder()) as made:
         files = {"kernel": image.kernel, "initrd": image.initrd}
         placed = {role: link_or_copy(path, made / path.name).name for role, path in files.items() if path}
