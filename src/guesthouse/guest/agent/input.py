@@ -11,6 +11,7 @@ from guesthouse.guest.agent.state import (
     ENDED,
     ERR_CREDIT,
     FLAGS,
+    HAILED,
     ID,
     IN_END,
     IN_FD,
@@ -35,8 +36,13 @@ BOOT_ID = 36
 
 
 def announce(m: System, nonce: int) -> None:
-    """Begin the conversation: who we are, and the number by which the host knows that this answers it."""
+    """Begin the conversation anew."""
     send_mark(m)
+    introduce(m, nonce)
+
+
+def introduce(m: System, nonce: int) -> None:
+    """Say who we are, with the number by which the host knows that this answers it."""
     at = payload(m)
     m.store64(at, nonce)
     for i in range(8, 48, 8):
@@ -78,6 +84,7 @@ def obey_all(m: System) -> None:
             if found < 0:
                 break
             put(m, LOST, 0)
+            put(m, HAILED, 1)
             forget_session(m)
             copy(m, m.at(IN), m.at(IN) + at, end - at)  # frames begin at multiples of 8 again
             end -= at
@@ -115,8 +122,12 @@ def obey(m: System, frame: int, size: int) -> None:
     kind, identifier = m.load32(frame + 4), m.load32(frame + 8)
     argument, data = m.load32(frame + 12), frame + protocol.HEADER
     channel = find_channel(m, ID, identifier) if identifier != 0 else 0
+    hailed = get(m, HAILED)
+    put(m, HAILED, 0)
     if kind == protocol.HELLO and size >= 8:
-        announce(m, m.load64(data))
+        if hailed != 0:
+            send_mark(m)
+        introduce(m, m.load64(data))
     elif kind == protocol.PING:
         copy(m, payload(m), data, size)
         send(m, protocol.PONG, identifier, argument, size)

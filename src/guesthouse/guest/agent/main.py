@@ -75,7 +75,6 @@ def main(m: System, stack: int) -> int:
     if port < 0:
         return NO_PORT
     put(m, PORT_FD, port)
-    put(m, LOST, 1)
     announce(m, 0)
     while 1:
         flush(m)

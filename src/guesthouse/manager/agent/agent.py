@@ -1,0 +1,224 @@
+"""The guest's agent as a library: run commands, copy files, switch off, freeze file systems."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from guesthouse.errors import UserError
+from guesthouse.manager.agent.command import RemoteCommand, Size, Start, StreamName, User
+from guesthouse.manager.agent.session import CLOSED, AgentReady, AgentSession
+
+TURN = 1.0
+"""Seconds after which a wait looks at its conditions again."""
+
+MOST_OUTPUT = 1 << 30
+CHUNK = 1 << 18
+KILL = 9
+
+Text = str | bytes
+
+
+class Stream(Protocol):
+    """A connected stream of bytes to the agent: a console port's, or a vsock connection."""
+
+    def exchange(self, data: bytes, timeout: float | None) -> bytes | None:
+        """Send `data`, and give what has come within `timeout` seconds: b"" for nothing, None where nothing will."""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """How a command ended: its status as a shell tells it, the signal that ended it or 0, and what it wrote."""
+
+    status: int
+    signal: int
+    stdout: bytes
+    stderr: bytes
+
+
+class AgentError(UserError):
+    """The agent can't do what was asked, or is gone."""
+
+
+class AgentTimeout(AgentError):
+    """It took longer than it was allowed to."""
+
+
+class Process:
+    """A command in the guest, with its output collected; `wait` gives the result."""
+
+    def __init__(self, agent: Agent, start: Start, most: int = MOST_OUTPUT) -> None:
+        self._agent = agent
+        self._most = most
+        self._output = {StreamName.OUTPUT: bytearray(), StreamName.ERRORS: bytearray()}
+        self.overflowed = False
+        self.command: RemoteCommand
+        self.command = agent.session.start(start, self)
+
+    def output(self, stream: StreamName, data: bytes) -> None:
+        """Collect what was written."""
+        if sum(map(len, self._output.values())) + len(data) > self._most:
+            self.overflowed = True
+            return
+        self._output[stream] += data
+        self.command.grant(stream, len(data))
+
+    def changed(self) -> None:
+        """Nothing is done here: who waits looks by itself."""
+
+    def take(self, stream: StreamName = StreamName.OUTPUT) -> bytes:
+        """What has been collected, which is then forgotten."""
+        data = bytes(self._output[stream])
+        self._output[stream].clear()
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Send input, waiting until the command has taken most of it."""
+        for start in range(0, len(data), CHUNK):
+            self.command.write(data[start : start + CHUNK])
+            self._agent.wait_for(lambda: self.command.finished or self.command.unsent < CHUNK)
+
+    def wait(self, timeout: float | None = None) -> Result:
+        """Wait for the end. Raises AgentTimeout, and AgentError where the command can't be run or the agent is gone."""
+        over = self._agent.wait_for(lambda: self.command.finished or self.overflowed, timeout)
+        if self.overflowed or not over:
+            self.kill()
+            if self.overflowed:
+                raise AgentError(f"The command wrote more than {self._most >> 20} MiB, and was killed.")
+            raise AgentTimeout(f"The command took longer than {timeout:g} s, and was killed.")
+        if self.command.lost:
+            raise AgentError(f"The command's end is not known: {self.command.lost}.")
+        stdout, stderr = (bytes(self._output[stream]) for stream in StreamName)
+        return Result(self.command.status, self.command.signal_number, stdout, stderr)
+
+    def kill(self) -> None:
+        """End it at once, with its process group."""
+        self._agent.session.drop(self.command)
+        self._agent.pump(0)
+
+
+class Agent:
+    """The agent at the other end of a stream; one thread at a time uses it, and any number of commands may run.
+
+    `fresh`: nobody has spoken to the guest since its start.
+    """
+
+    def __init__(self, stream: Stream, *, fresh: bool = False) -> None:
+        self._stream = stream
+        self.session = AgentSession(secrets.randbits(64) | 1, fresh=fresh)
+
+    # --- moving bytes -------------------------------------------------------------------------------------------------
+
+    def pump(self, timeout: float | None = None) -> None:
+        """Move bytes both ways, waiting at most so many seconds for some to come."""
+        data = self._stream.exchange(self.session.take_output(), timeout)
+        if data is None:
+            self.session.close(CLOSED)
+        elif data:
+            self.session.receive(data)
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Move bytes until a condition holds or the conversation is over; False where the time is up."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not condition() and not self.session.problem:
+            rest = TURN if deadline is None else min(TURN, deadline - time.monotonic())
+            if rest <= 0:
+                return False
+            self.pump(rest)
+        self.pump(0)
+        return True
+
+    def wait_ready(self, timeout: float | None = 60.0) -> AgentReady:
+        """Wait until the agent answers. Raises AgentTimeout, and AgentError where it is gone."""
+        if not self.wait_for(lambda: self.session.ready is not None, timeout):
+            raise AgentTimeout(f"The guest's agent did not answer within {timeout:g} s.")
+        if self.session.ready is None or self.session.problem:
+            raise AgentError(f"The guest's agent can't be used: {self.session.problem}.")
+        return self.session.ready
+
+    # --- commands -----------------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        argv: Sequence[Text],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Text = "",
+        user: str | User | None = None,
+        terminal: Size | None = None,
+        linger: bool = False,
+    ) -> Process:
+        """Start a command with its input open; see `run`. With `linger` its output ends when nobody holds it open."""
+        self.wait_ready()
+        if not argv:
+            raise AgentError("There is no command to run; give its words.")
+        return Process(
+            self,
+            Start(
+                words=[_bytes(word) for word in argv],
+                environment=[f"{name}={value}".encode() for name, value in (env or {}).items()],
+                directory=_bytes(cwd),
+                user=user if isinstance(user, User) or user is None else self.user(user),
+                terminal=terminal,
+                linger=linger,
+            ),
+        )
+
+    def run(
+        self,
+        argv: Sequence[Text],
+        *,
+        input: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        cwd: Text = "",
+        user: str | User | None = None,
+        timeout: float | None = None,
+    ) -> Result:
+        """Run a command to its end; `env` is added to the agent's environment, `user` is a name, number or `User`.
+
+        A status other than 0 is no error. Raises AgentTimeout after `timeout` seconds (the command is killed then), and
+        AgentError where the agent is gone or the user is not known.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        process = self.start(argv, env=env, cwd=cwd, user=user)
+        process.write(input)
+        process.command.end_input()
+        return process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+    def user(self, name: str) -> User:
+        """The user of that name or number in the guest; raises AgentError where there is none."""
+        with self.calls() as calls:
+            entries = [line.split(":") for line in calls.read_file(b"/etc/passwd").decode("utf-8", "replace").split("\n")]
+            groups = [line.split(":") for line in calls.read_file(b"/etc/group").decode("utf-8", "replace").split("\n")]
+        for fields in entries:
+            if len(fields) >= 4 and name in (fields[0], fields[2]) and fields[2].isdigit() and fields[3].isdigit():
+                others = [int(g[2]) for g in groups if len(g) >= 4 and g[2].isdigit() and fields[0] in g[3].split(",")]
+                gid = int(fields[3])
+                return User(int(fields[2]), gid, tuple(dict.fromkeys([gid, *others]))[:64])
+        raise AgentError(f"The guest has no user {name!r}; its /etc/passwd names those it has.")
+
+    def ping(self, timeout: float = 10.0) -> float:
+        """Seconds until the agent has answered; raises AgentTimeout or AgentError."""
+        self.wait_ready(timeout)
+        began, answers = time.monotonic(), list[bool]()
+        self.session.ping(lambda: answers.append(True))
+        if not self.wait_for(lambda: bool(answers), timeout):
+            raise AgentTimeout(f"The guest's agent did not answer within {timeout:g} s.")
+        if not answers:
+            raise AgentError(f"The guest's agent can't be used: {self.session.problem}.")
+        return time.monotonic() - began
+
+    # --- the guest itself ---------------------------------------------------------------------------------------------
+
+    def shutdown(self, *, reboot: bool = False) -> None:
+        """Ask the guest to switch off cleanly, or to start again; it does so soon after."""
+        self.wait_ready()
+        self.session.shut_down(reboot=reboot)
+        self.pump(0)
+
+
+def _bytes(text: Text) -> bytes:
+    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
