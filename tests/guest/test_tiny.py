@@ -7,11 +7,12 @@ from tests.guest.test_cpio import unpack
 
 
 def test_the_image_has_the_kernel_busybox_and_the_modules_in_order() -> None:
-    image = build_tiny(deb(kernel_files()), deb({"usr/bin/busybox": busybox()}), "1.37")
+    image = build_tiny(deb(kernel_files()), deb({"usr/bin/busybox": busybox()}), b"program", "1.37")
     assert image.release == "6.1-test"
     assert image.kernel == linux_image(b"kernel")
     files = {path: (mode, data) for path, mode, data, _ in unpack(image.initrd)}
     assert files["init"][0] == files["usr/bin/busybox"][0] == 0o100755
+    assert files["usr/lib/guesthouse/agent"] == (0o100755, b"program")
     assert files["usr/bin/sh"] == (0o120777, b"busybox")
     assert files["usr/bin/busybox"][1] == busybox()
     assert b"6.1-test, busybox 1.37" in files["etc/motd"][1]
@@ -31,16 +32,16 @@ def names_in(listing: bytes) -> list[str]:
 
 def test_the_same_packages_give_the_same_image() -> None:
     packages = deb(kernel_files()), deb({"bin/busybox": busybox()})
-    assert build_tiny(*packages) == build_tiny(*packages)
+    assert build_tiny(*packages, b"") == build_tiny(*packages, b"")
 
 
 def test_packages_that_lack_something_are_refused() -> None:
     with pytest.raises(UserError, match="no kernel"):
-        build_tiny(deb({"a": b""}), deb({"bin/busybox": busybox()}))
+        build_tiny(deb({"a": b""}), deb({"bin/busybox": busybox()}), b"")
     with pytest.raises(UserError, match="no busybox"):
-        build_tiny(deb(kernel_files()), deb({"a": b""}))
+        build_tiny(deb(kernel_files()), deb({"a": b""}), b"")
     with pytest.raises(UserError, match="no usable module"):
-        build_tiny(deb({"boot/vmlinux-1": linux_image()}), deb({"bin/busybox": busybox()}))
+        build_tiny(deb({"boot/vmlinux-1": linux_image()}), deb({"bin/busybox": busybox()}), b"")
 
 
 def test_commands_are_read_from_the_program() -> None:

@@ -16,4 +16,4 @@ def test_scripts_are_correct_shell(script: str) -> None:
 
 def test_the_session_ends_the_machine() -> None:
     assert SESSION.rstrip().endswith("poweroff")
-    assert 'echo "exit $status" >&3' in SESSION
+    assert "guesthouse.command=1" in SESSION and "/usr/lib/guesthouse/agent" in SESSION

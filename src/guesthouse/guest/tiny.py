@@ -8,7 +8,7 @@ from guesthouse.errors import UserError
 from guesthouse.guest import cpio, deb, tiny_init
 from guesthouse.guest.kernel_module import is_module, load_order, module_information, module_name
 
-RECIPE = 1
+RECIPE = 2
 """Counts up whenever the same packages would give another image, so that stored images are rebuilt."""
 
 SUITE = "trixie"
@@ -42,8 +42,10 @@ class TinyImage(msgspec.Struct, frozen=True):
     release: str
 
 
-def build_tiny(kernel_package: bytes, busybox_package: bytes, busybox_version: str = "") -> TinyImage:
-    """The image made from the two packages' bytes.
+def build_tiny(
+    kernel_package: bytes, busybox_package: bytes, agent: bytes, busybox_version: str = ""
+) -> TinyImage:
+    """The image made from the two packages' bytes and the executable of the guest's agent.
 
     Raises UserError where a package is damaged or lacks the kernel, a needed module or busybox.
     """
@@ -56,7 +58,7 @@ def build_tiny(kernel_package: bytes, busybox_package: bytes, busybox_version: s
     if not busybox_files:
         raise UserError("The busybox package holds no busybox; this program knows no such package.")
     motd = tiny_init.MOTD.format(suite=SUITE, release=release, busybox=busybox_version)
-    initrd = _pack_initramfs(files, next(iter(busybox_files.values())), release, motd)
+    initrd = _pack_initramfs(files, {"busybox": next(iter(busybox_files.values())), "agent": agent}, release, motd)
     return TinyImage(files[kernel_path], initrd, release)
 
 
@@ -86,7 +88,7 @@ def _wanted_of_kernel(path: str) -> bool:
     return path.startswith("boot/") or is_module(path) or path.endswith("/modules.builtin")
 
 
-def _pack_initramfs(files: dict[str, bytes], busybox: bytes, release: str, motd: str) -> bytes:
+def _pack_initramfs(files: dict[str, bytes], programs: dict[str, bytes], release: str, motd: str) -> bytes:
     entries = [cpio.directory("dev")]
     entries += [cpio.device("dev/console", "c", 5, 1), cpio.device("dev/null", "c", 1, 3, 0o666)]
     for prefix, names in _DIRECTORIES:
@@ -94,10 +96,11 @@ def _pack_initramfs(files: dict[str, bytes], busybox: bytes, release: str, motd:
     entries += [cpio.symlink(path, target) for path, target in _LINKS.items()]
     entries.append(cpio.file("init", tiny_init.INIT.encode(), 0o755))
     entries.append(cpio.file("usr/lib/guesthouse/session", tiny_init.SESSION.encode(), 0o755))
+    entries.append(cpio.file("usr/lib/guesthouse/agent", programs["agent"], 0o755))
     entries += [cpio.file(path, text.encode()) for path, text in tiny_init.SMALL_FILES.items()]
     entries.append(cpio.file("etc/motd", motd.encode()))
-    entries.append(cpio.file("usr/bin/busybox", busybox, 0o755))
-    entries += [cpio.symlink(f"usr/bin/{name}", "busybox") for name in applet_names(busybox) if name != "busybox"]
+    entries.append(cpio.file("usr/bin/busybox", programs["busybox"], 0o755))
+    entries += [cpio.symlink(f"usr/bin/{name}", "busybox") for name in applet_names(programs["busybox"]) if name != "busybox"]
     entries += _module_entries(files, f"usr/lib/modules/{release}")
     return cpio.pack(entries)
 

@@ -49,80 +49,6 @@ done
 SESSION = r"""#!/bin/sh
 # What image `tiny` is there for: a shell on the console, or the one command that the host sends. Then power off.
 
-# The device of the virtio port with this name, in $port; fails where the machine has none.
-find_port() {
-    for file in /sys/class/virtio-ports/*/name; do
-        if [ -e "$file" ] && read -r name <"$file" && [ "$name" = "$1" ]; then
-            port=${file%/name}
-            port=/dev/${port##*/}
-            [ -e "$port" ] && return 0
-        fi
-    done
-    return 1
-}
-
-# Ports come one by one, after their driver: wait up to ten seconds.
-await_port() {
-    tries=0
-    until find_port "$1"; do
-        tries=$((tries + 1))
-        if [ $tries -gt 500 ]; then
-            echo "tiny: the machine has no port $1" >/dev/console
-            poweroff
-            sleep 1000
-        fi
-        usleep 20000
-    done
-}
-
-# Kills everything that is left except the first process, this one and the two named ones.
-kill_rest() {
-    for entry in /proc/[0-9]*; do
-        case ${entry#/proc/} in 1 | $$ | "$1" | "$2") ;; *) kill -9 "${entry#/proc/}" ;; esac
-    done 2>/dev/null
-}
-
-forward_signals() {
-    while IFS=' ' read -r word value <&3; do
-        [ "$word" = signal ] && read -r leader </run/guesthouse/leader && kill -s "$value" -- "-$leader"
-    done 2>/dev/null
-}
-
-serve_command() {
-    await_port guesthouse.control && exec 3<>"$port"
-    await_port guesthouse.stdin && exec 4<>"$port"
-    await_port guesthouse.stdout && exec 5>"$port"
-    await_port guesthouse.stderr && exec 6>"$port"
-    mkdir /run/guesthouse
-    mkfifo /run/guesthouse/stdin /run/guesthouse/stdout /run/guesthouse/stderr
-    echo ready >&3
-    set --
-    while IFS=' ' read -r word value <&3 && [ "$word" != run ]; do
-        value=$(printf '%b.' "$value")
-        case $word in
-            argument) set -- "$@" "${value%.}" ;;
-            environment) export "${value%.}" ;;
-        esac
-    done
-    echo ready >&4
-    cat <&4 >/run/guesthouse/stdin 3>&- 4>&- 5>&- 6>&- 2>/dev/null &
-    cat </run/guesthouse/stdout >&5 3>&- 4>&- 6>&- &
-    out=$!
-    cat </run/guesthouse/stderr >&6 3>&- 4>&- 5>&- &
-    err=$!
-    forward_signals 4>&- 5>&- 6>&- &
-    exec 4>&- 5>&- 6>&-
-    # In the foreground, else interrupts would be ignored. Standard error is opened inside, else this shell would say
-    # there how the command ended.
-    setsid sh -c 'echo $$ >/run/guesthouse/leader; exec 2>/run/guesthouse/stderr; exec "$@"' sh "$@" \
-        3>&- </run/guesthouse/stdin >/run/guesthouse/stdout
-    status=$?
-    kill_rest "$out" "$err"
-    wait "$out" "$err"
-    echo "exit $status" >&3
-    read -r -t 10 word <&3 # the host says `done` when it has taken all output; closing the port will do
-}
-
 serve_shell() {
     exec <>/dev/console >&0 2>&0
     # A serial line does not know the size of its terminal; the host may say it in the kernel's parameters.
@@ -134,7 +60,7 @@ serve_shell() {
 cd /root || exit
 read -r parameters </proc/cmdline
 case " $parameters " in
-    *" guesthouse.command=1 "*) serve_command ;;
+    *" guesthouse.command=1 "*) /usr/lib/guesthouse/agent || echo "tiny: the machine has no port for the agent" >/dev/console ;;
     *) serve_shell ;;
 esac
 poweroff

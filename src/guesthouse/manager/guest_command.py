@@ -1,14 +1,20 @@
-"""The host's side of the conversation with the guest's agent; docs/guest-agent.md is the agreement."""
+"""One command in a guest that was started for it: the agent's conversation between the machine's thread and ours."""
 
-import re
+from __future__ import annotations
+
+import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-CONTROL, STDIN, STDOUT, STDERR = (f"guesthouse.{name}" for name in ("control", "stdin", "stdout", "stderr"))
+from guesthouse.guest.agent import protocol
+from guesthouse.manager.agent.command import RemoteCommand, Start, StreamName
+from guesthouse.manager.agent.session import AgentSession
+
+PORT = protocol.PORT.decode()
 PARAMETERS = "guesthouse.command=1 quiet"
-LONGEST_LINE = 4096
-PLAIN = re.compile(rb"[A-Za-z0-9]")
-EXIT = re.compile(rb"exit (\d{1,3})\Z")
+NONCE = 1
+"""Not random: nobody else has spoken to this guest, and runs with a counted clock are to repeat."""
+SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "TERM": 15}
 
 
 class Sink(Protocol):
@@ -18,103 +24,123 @@ class Sink(Protocol):
         """Take all of `data`."""
 
 
-class Send(Protocol):
-    """The host's end of a port's input."""
+class Port(Protocol):
+    """The host's end of the port's input."""
 
     def write(self, data: bytes) -> None:
-        """Send `data` to the guest."""
-
-
-def encode(value: bytes) -> bytes:
-    """A value as the agent's `printf %b` reads it back."""
-    return b"".join(bytes((byte,)) if PLAIN.match(bytes((byte,))) else b"\\0%03o" % byte for byte in value)
-
-
-class Lines:
-    """Splits what a port writes into lines; a line too long to be one of ours is cut."""
-
-    def __init__(self, take: Callable[[bytes], None]) -> None:
-        self._take = take
-        self._current = bytearray()
-
-    def write(self, data: bytes) -> None:
-        """Take output of the guest."""
-        *complete, rest = data.split(b"\n")
-        for part in complete:
-            self._append(part)
-            line = bytes(self._current)
-            self._current.clear()
-            self._take(line)
-        self._append(rest)
-
-    def _append(self, part: bytes) -> None:
-        self._current += part[: LONGEST_LINE - len(self._current)]
-
-
-class Backend:
-    """One port's end: bytes to a sink, and whether the guest has closed it again."""
-
-    def __init__(self, sink: Sink, closed: Callable[[], None] = lambda: None) -> None:
-        self._sink = sink
-        self._closed = closed
-        self._was_open = False
-
-    def write(self, data: bytes) -> None:
-        """Take output."""
-        self._sink.write(data)
-
-    def opened(self, is_open: bool) -> None:
-        """Hear of the guest's end."""
-        if self._was_open and not is_open:
-            self._closed()
-        self._was_open = is_open
+        """Send `data` to the guest; from any thread."""
 
 
 class GuestCommand:
-    """One command in the guest; its methods are called by the machine's thread except where they say otherwise.
+    """Starts the command once the agent is ready, and has the guest switched off when it has ended.
 
-    `status` is the command's once it has ended. `takes_input` says whether input may be sent: after the agent's word,
-    until the guest closes the port. `changed` is called when either changes.
+    The machine's thread brings what the agent says (`write`); everything else may be called by any thread. `status` is
+    the command's once it has ended, `takes_input` says whether input may be sent. `changed` is called when either
+    changes.
     """
 
     def __init__(self, words: Sequence[bytes], stdout: Sink, stderr: Sink, changed: Callable[[], None]) -> None:
         self._words = words
+        self._sinks = {StreamName.OUTPUT: stdout, StreamName.ERRORS: stderr}
         self._changed = changed
-        self._asked = False
-        self.control: Send
+        self._session = AgentSession(NONCE, fresh=True)
+        self._command: RemoteCommand | None = None
+        self._written: list[tuple[StreamName, bytes]] = []
+        self._lock = threading.Lock()
+        self._input_ended = False
+        self._port: Port | None = None
         self.status: int | None = None
-        self.takes_input = False
-        self.input_closed = False
-        self.ports = {
-            CONTROL: Backend(Lines(self._hear)),
-            STDIN: Backend(Lines(self._hear_stdin), self._close_input),
-            STDOUT: Backend(stdout),
-            STDERR: Backend(stderr),
-        }
+        self.ports = {PORT: self}
 
-    def _hear(self, line: bytes) -> None:
-        line = line.strip()
-        if line == b"ready" and not self._asked:
-            self._asked = True
-            arguments = [b"argument " + encode(word) for word in self._words]
-            self.control.write(b"\n".join([*arguments, b"run", b""]))
-        elif match := EXIT.match(line):
-            self.status = int(match[1]) & 0xFF
-            # All output came before this line, and has been taken: the guest need not wait any longer.
-            self.control.write(b"done\n")
-            self._changed()
+    def attach(self, port: Port) -> None:
+        """Send to the guest through this port."""
+        with self._lock:
+            self._port = port
+            self._send()
 
-    def _hear_stdin(self, line: bytes) -> None:
-        if line.strip() == b"ready" and not self.input_closed:
-            self.takes_input = True
-            self._changed()
+    # --- the machine's thread -----------------------------------------------------------------------------------------
 
-    def _close_input(self) -> None:
-        if self.takes_input:
-            self.takes_input, self.input_closed = False, True
-            self._changed()
+    def write(self, data: bytes) -> None:
+        """Take what the agent says. Output is given to its sinks with nothing held: they may wait for our caller."""
+        with self._lock:
+            self._session.receive(data)
+            if self._session.ready and self._command is None:
+                self._command = self._session.start(Start(words=self._words, directory=b"/root"), self)
+                self.changed()
+            written, self._written = self._written, []
+            self._send()
+        for stream, text in written:
+            self._sinks[stream].write(text)
+        with self._lock:
+            if self._command is not None:
+                for stream, text in written:
+                    self._command.grant(stream, len(text))
+                if self._command.finished and self.status is None:
+                    self._finish(self._command)
+            self._send()
+
+    def opened(self, is_open: bool) -> None:
+        """Hear of the guest's end; the agent says by itself when it is there."""
+
+    def output(self, stream: StreamName, data: bytes) -> None:
+        """The command has written."""
+        self._written.append((stream, data))
+
+    def changed(self) -> None:
+        """Something of the command has changed."""
+        self._changed()
+
+    def _finish(self, command: RemoteCommand) -> None:
+        if command.lost:
+            return  # the guest restarts, or makes no sense: what becomes of it is the machine's to say
+        self.status = command.status
+        if command.error is not None:
+            self._sinks[StreamName.ERRORS].write(_failure(self._words, command))
+        self._session.shut_down()
+        self._changed()
+
+    def _send(self) -> None:
+        if self._port is not None and (data := self._session.take_output()):
+            self._port.write(data)
+
+    # --- the caller's thread ------------------------------------------------------------------------------------------
+
+    @property
+    def takes_input(self) -> bool:
+        """Whether the command may still read what is sent."""
+        command = self._command
+        return command is not None and command.input_open and not command.finished and not self._input_ended
+
+    @property
+    def pending(self) -> int:
+        """Bytes of input that the command has not taken."""
+        return self._command.unsent if self._command else 0
+
+    def send_input(self, data: bytes) -> None:
+        """Send input."""
+        with self._lock:
+            if self._command is not None:
+                self._command.write(data)
+                self._send()
+
+    def end_input(self) -> None:
+        """The command reads the end of file behind what was sent."""
+        with self._lock:
+            self._input_ended = True
+            if self._command is not None:
+                self._command.end_input()
+                self._send()
 
     def signal(self, name: str) -> None:
-        """Send a signal to the command; from any thread."""
-        if self._asked:
-            self.control.write(b"signal " + name.encode() + b"\n")
+        """Send a signal, named without SIG, to the command; nothing before it runs."""
+        with self._lock:
+            if self._command is not None and name in SIGNALS:
+                self._command.signal(SIGNALS[name])
+                self._send()
+
+
+def _failure(words: Sequence[bytes], command: RemoteCommand) -> bytes:
+    name = words[0].decode("utf-8", "replace") if words else ""
+    if command.status == 127:
+        return f"guesthouse: there is no program {name!r} in the guest.\n".encode()
+    return f"guesthouse: {name!r} can't be run in the guest (error {command.error} of its kernel).\n".encode()

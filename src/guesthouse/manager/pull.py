@@ -15,6 +15,7 @@ from guesthouse.host.download import Downloader
 from guesthouse.host.settings import read_setting, remember_setting
 from guesthouse.host.signature import find_keyring, read_keyring
 from guesthouse.host.user_folders import cache_folder
+from guesthouse.manager.agent_program import agent_executable
 from guesthouse.manager.debian_archive import Archive, fetch_package, forget_download, open_archive
 from guesthouse.manager.progress import Progress, SilentProgress
 from guesthouse.manager.store import Image, ImageDefinition, ImageStore
@@ -112,7 +113,7 @@ def _pull_tiny(store: ImageStore, options: PullOptions, progress: Progress) -> I
     kernel_data = fetch_package(archive, kernel, folder, downloader, progress)
     busybox_data = fetch_package(archive, busybox, folder, downloader, progress)
     progress.begin("Building", None)
-    built = tiny.build_tiny(kernel_data, busybox_data, busybox.version)
+    built = tiny.build_tiny(kernel_data, busybox_data, agent_executable(), busybox.version)
     definition = ImageDefinition(
         name="tiny",
         kernel="",

@@ -19,7 +19,7 @@ from guesthouse.host.channels import CHUNK, Inlet, Messages, Outlet
 from guesthouse.host.confinement import confine
 from guesthouse.host.handover import Bell, Handover, LineLog
 from guesthouse.host.loop import Loop
-from guesthouse.manager.guest_command import CONTROL, STDIN, GuestCommand
+from guesthouse.manager.guest_command import PORT, GuestCommand
 from guesthouse.manager.guest_machine import build_machine, find_compile_service, open_trace
 from guesthouse.manager.native_parts import cache_problem, code_folder
 from guesthouse.manager.profile_taking import profile_of
@@ -152,7 +152,7 @@ class Worker:
         self._machine = machine = build_machine(plan, None if self._command else self._output, ports)
         machine.on_notice(self._tell)
         if self._command:
-            self._command.control = machine.ports[CONTROL]
+            self._command.attach(machine.ports[PORT])
         find_compile_service(machine)
         if plan.trace:
             self._log = open_trace(plan)
@@ -212,36 +212,34 @@ class Worker:
 
     # --- input --------------------------------------------------------------------------------------------------------
 
-    def _sink_name(self) -> str | None:
-        """The stream that input goes to now: a port, "" for the console, None while nothing takes it."""
-        if self._command is None:
-            return ""
-        return STDIN if self._command.takes_input else None
+    def _takes_input(self) -> bool:
+        """Whether there is somebody to read it: the console always, a command while it does."""
+        return self._command is None or self._command.takes_input
 
     def _pending(self) -> int:
         machine = self._machine
         assert machine is not None
-        return (machine.ports[STDIN] if self._command else machine.console.input).pending
+        return self._command.pending if self._command else machine.console.input.pending
 
     def _inlet_full(self) -> bool:
         running = self._thread is not None and self._verdict is None
-        return running and not self._inlet.ended and self._sink_name() is not None and self._pending() >= CHUNK
+        return running and not self._inlet.ended and self._takes_input() and self._pending() >= CHUNK
 
     def _want_input(self) -> None:
         running = self._thread is not None and self._verdict is None
-        self._inlet.want(running and self._sink_name() is not None and self._pending() < CHUNK)
+        self._inlet.want(running and self._takes_input() and self._pending() < CHUNK)
 
     def _on_input(self, data: bytes) -> None:
         assert self._machine is not None
         if self._command is None:
             self._machine.console.write(data)
         else:
-            self._machine.ports[STDIN].write(data)
+            self._command.send_input(data)
 
     def _on_input_end(self) -> None:
         """A serial line has no end; a command's input has."""
         if self._command and self._machine:
-            self._machine.ports[STDIN].close()
+            self._command.end_input()
 
 
 def main(descriptors: Sequence[int]) -> None:
