@@ -23,7 +23,7 @@ class Heard:
 
 
 def frames(data: bytes) -> list[Frame]:
-    """Everything in what was sent that is a frame; what comes before a mark is no frame where `data` begins with one."""
+    """Everything in what was sent that is a frame."""
     reader = FrameReader()
     reader.lost = data.startswith(protocol.MARK) or data.startswith(protocol.PADDING)
     reader.add(data)

@@ -42,9 +42,7 @@ class TinyImage(msgspec.Struct, frozen=True):
     release: str
 
 
-def build_tiny(
-    kernel_package: bytes, busybox_package: bytes, agent: bytes, busybox_version: str = ""
-) -> TinyImage:
+def build_tiny(kernel_package: bytes, busybox_package: bytes, agent: bytes, busybox_version: str = "") -> TinyImage:
     """The image made from the two packages' bytes and the executable of the guest's agent.
 
     Raises UserError where a package is damaged or lacks the kernel, a needed module or busybox.
@@ -100,7 +98,9 @@ def _pack_initramfs(files: dict[str, bytes], programs: dict[str, bytes], release
     entries += [cpio.file(path, text.encode()) for path, text in tiny_init.SMALL_FILES.items()]
     entries.append(cpio.file("etc/motd", motd.encode()))
     entries.append(cpio.file("usr/bin/busybox", programs["busybox"], 0o755))
-    entries += [cpio.symlink(f"usr/bin/{name}", "busybox") for name in applet_names(programs["busybox"]) if name != "busybox"]
+    entries += [
+        cpio.symlink(f"usr/bin/{name}", "busybox") for name in applet_names(programs["busybox"]) if name != "busybox"
+    ]
     entries += _module_entries(files, f"usr/lib/modules/{release}")
     return cpio.pack(entries)
 

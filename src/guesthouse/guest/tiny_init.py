@@ -49,6 +49,11 @@ done
 SESSION = r"""#!/bin/sh
 # What image `tiny` is there for: a shell on the console, or the one command that the host sends. Then power off.
 
+# The agent ends only where there is nobody to serve.
+serve_command() {
+    /usr/lib/guesthouse/agent || echo "tiny: the machine has no port guesthouse.agent" >/dev/console
+}
+
 serve_shell() {
     exec <>/dev/console >&0 2>&0
     # A serial line does not know the size of its terminal; the host may say it in the kernel's parameters.
@@ -60,7 +65,7 @@ serve_shell() {
 cd /root || exit
 read -r parameters </proc/cmdline
 case " $parameters " in
-    *" guesthouse.command=1 "*) /usr/lib/guesthouse/agent || echo "tiny: the machine has no port for the agent" >/dev/console ;;
+    *" guesthouse.command=1 "*) serve_command ;;
     *) serve_shell ;;
 esac
 poweroff

@@ -125,7 +125,9 @@ def test_status_is_as_a_shell_tells_it() -> None:
     assert status(protocol.FAILED, 13) == 126
 
 
-@given(st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 6), st.integers(0, 2**32 - 1), st.binary(max_size=64))))
+@given(
+    st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 6), st.integers(0, 2**32 - 1), st.binary(max_size=64)))
+)
 def test_a_hostile_agent_does_no_harm(said: list[tuple[int, int, int, bytes]]) -> None:
     one, heard = session(), Heard()
     commands = [one.start(Start(words=[b"x"]), heard) for _ in range(5)]

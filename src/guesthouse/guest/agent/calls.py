@@ -1,7 +1,7 @@
 """System calls on behalf of the host, made by a child of their own: copying files, freezing file systems and the like.
 
-A request: system call number, mask, bytes of data, where the reply's data begins, how long it is (32 bits each), 32 bits
-that are 0, six arguments (64 bits each), the data. A set bit n of the mask says that argument n is a place in the data.
+A request: system call number, mask, bytes of data, where the reply's data begins, how long it is, 0 (32 bits each), six
+arguments (64 bits each), the data. A set bit n of the mask says that argument n is a place in the data.
 A reply: result (64 bits), bytes of data, 32 bits that are 0, the data.
 """
 

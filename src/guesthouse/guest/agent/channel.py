@@ -155,9 +155,7 @@ def take_input(m: System, channel: int, data: int, size: int) -> None:
     if m.load64(channel + IN_FD) < 0 or m.load64(channel + MARKS) & ENDED != 0:
         return
     if m.load64(channel + INPUT) == 0:
-        memory = m.call(
-            linux.MMAP, 0, protocol.WINDOW, linux.PROT_READ_WRITE, linux.MAP_PRIVATE_ANONYMOUS, -1, 0
-        )
+        memory = m.call(linux.MMAP, 0, protocol.WINDOW, linux.PROT_READ_WRITE, linux.MAP_PRIVATE_ANONYMOUS, -1, 0)
         if memory < 0:
             lose_reader(m, channel)
             return

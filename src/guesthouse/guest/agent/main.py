@@ -6,7 +6,6 @@ from guesthouse.guest.agent.input import announce, forget_session, obey_all, rec
 from guesthouse.guest.agent.output import flush, roomy
 from guesthouse.guest.agent.port import AT, open_port
 from guesthouse.guest.agent.state import (
-    CHANNEL_SIZE,
     DIRTY,
     DOWN,
     ENVIRONMENT,

@@ -1,6 +1,6 @@
 """Finding and opening the port to the host."""
 
-from guesthouse.guest.agent import linux, protocol
+from guesthouse.guest.agent import linux
 from guesthouse.guest.agent.text import begins, copy, length, number
 from guesthouse.guest.program.words import Buffer, System
 
@@ -28,9 +28,7 @@ def open_port(m: System, name: int) -> int:
         return descriptor
     if m.load8(name) == m.load8(m.at(FOLDER)):
         return open_path(m, name)
-    folder = m.call(
-        linux.OPENAT, linux.AT_FDCWD, m.at(FOLDER), linux.O_RDONLY | linux.O_DIRECTORY | linux.O_CLOEXEC, 0
-    )
+    folder = m.call(linux.OPENAT, linux.AT_FDCWD, m.at(FOLDER), linux.O_RDONLY | linux.O_DIRECTORY | linux.O_CLOEXEC, 0)
     if folder < 0:
         return folder
     port = -linux.ENOENT

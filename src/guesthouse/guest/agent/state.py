@@ -4,8 +4,8 @@ from guesthouse.guest.agent import protocol
 from guesthouse.guest.program.words import Buffer, System
 
 FIELDS = 13
-(PORT_FD, SIGNAL_FD, IN_END, LOST, OUT_START, OUT_END, STAGED, ENVIRONMENT, ONCE, DOWN, NAME, POLLED, HAILED) = (
-    range(0, 8 * FIELDS, 8)
+(PORT_FD, SIGNAL_FD, IN_END, LOST, OUT_START, OUT_END, STAGED, ENVIRONMENT, ONCE, DOWN, NAME, POLLED, HAILED) = range(
+    0, 8 * FIELDS, 8
 )
 """`IN_END`, `OUT_START`, `OUT_END`, `STAGED`: places in the buffers. `LOST`: looking for the mark. `ENVIRONMENT`: our
 own, an address. `ONCE`: the port is a stream that ends. `DOWN`: the host has closed its end. `NAME`: the port's.

@@ -306,9 +306,9 @@ class FunctionWriter:
     def _call(self, node: ast.Call) -> str:
         if node.keywords:
             raise self._refuse(node, "arguments have no names")
-        if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
-            if node.func.value.id == self._system:
-                return self._word(node, node.func.attr)
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        if isinstance(node.func, ast.Attribute) and isinstance(owner, ast.Name) and owner.id == self._system:
+            return self._word(node, node.func.attr)
         function = self._constant(node.func)
         first, *others = node.args or [node.func]
         if not (isinstance(first, ast.Name) and first.id == self._system) or not callable(function):

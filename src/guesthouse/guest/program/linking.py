@@ -41,7 +41,7 @@ class Symbol(msgspec.Struct, frozen=True):
 
 
 class Routines(msgspec.Struct, frozen=True):
-    """Assembled code: its bytes, where the names in it lie, and where it calls (auipc, jalr) what the object defines."""
+    """Assembled code: its bytes, where its names lie, and where it calls (auipc, jalr) what the object defines."""
 
     code: bytes
     symbols: dict[str, int]
@@ -126,7 +126,9 @@ class _Linker:
             if section[1] != SHT_RELA or section[7] not in self._addresses:
                 continue
             base = self._addresses[section[7]]
-            entries = [RELOCATION.unpack_from(self._data, section[4] + i) for i in range(0, section[5], RELOCATION.size)]
+            entries = [
+                RELOCATION.unpack_from(self._data, section[4] + i) for i in range(0, section[5], RELOCATION.size)
+            ]
             # The low half of a pc-relative pair names the place of its high half.
             high = {
                 base + offset: self._target(self._symbols[info >> 32]) + addend - base - offset

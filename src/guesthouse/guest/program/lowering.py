@@ -1,9 +1,10 @@
 """From the functions of a guest program to one module of LLVM IR, as text.
 
 The language: functions of integers (the first parameter is the `System`), local names, `if`, `while`, `for` over a
-range, `break`, `continue`, `return`, arithmetic, comparisons, `and`, `or`, `not`, conditional expressions, calls of other
-such functions and of the words of `System`. Names outside of functions are integers, bytes and `Buffer`s. Numbers are
-64 bits and must not overflow; what `//` and `%` divide must not be negative; memory is accessed at multiples of the size.
+range, `break`, `continue`, `return`, arithmetic, comparisons, `and`, `or`, `not`, conditional expressions, calls of
+other such functions and of the words of `System`. Names outside of functions are integers, bytes and `Buffer`s. Numbers
+are 64 bits and must not overflow; what `//` and `%` divide must not be negative; memory is accessed at multiples of the
+size.
 """
 
 from __future__ import annotations

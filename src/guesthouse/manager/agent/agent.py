@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import msgspec
 
 from guesthouse.errors import UserError
+from guesthouse.manager.agent.calls import Calls
 from guesthouse.manager.agent.command import RemoteCommand, Size, Start, StreamName, User
 from guesthouse.manager.agent.session import CLOSED, AgentReady, AgentSession
+from guesthouse.manager.agent.transfer import Copied, Told, copy_in, copy_out
 
 TURN = 1.0
 """Seconds after which a wait looks at its conditions again."""
 
-MOST_OUTPUT = 1 << 30
+MOST_OUTPUT, MOST_TABLE = 1 << 30, 4 << 20
+PATIENCE = 120.0
+"""Seconds that one system call of ours may take in the guest."""
+
 CHUNK = 1 << 18
-KILL = 9
 
 Text = str | bytes
 
@@ -69,6 +74,11 @@ class Process:
     def changed(self) -> None:
         """Nothing is done here: who waits looks by itself."""
 
+    @property
+    def collected(self) -> int:
+        """Bytes of output that wait to be taken."""
+        return len(self._output[StreamName.OUTPUT])
+
     def take(self, stream: StreamName = StreamName.OUTPUT) -> bytes:
         """What has been collected, which is then forgotten."""
         data = bytes(self._output[stream])
@@ -88,7 +98,7 @@ class Process:
             self.kill()
             if self.overflowed:
                 raise AgentError(f"The command wrote more than {self._most >> 20} MiB, and was killed.")
-            raise AgentTimeout(f"The command took longer than {timeout:g} s, and was killed.")
+            raise AgentTimeout(f"The command took longer than {timeout:.3g} s, and was killed.")
         if self.command.lost:
             raise AgentError(f"The command's end is not known: {self.command.lost}.")
         stdout, stderr = (bytes(self._output[stream]) for stream in StreamName)
@@ -191,8 +201,7 @@ class Agent:
     def user(self, name: str) -> User:
         """The user of that name or number in the guest; raises AgentError where there is none."""
         with self.calls() as calls:
-            entries = [line.split(":") for line in calls.read_file(b"/etc/passwd").decode("utf-8", "replace").split("\n")]
-            groups = [line.split(":") for line in calls.read_file(b"/etc/group").decode("utf-8", "replace").split("\n")]
+            entries, groups = (_table(calls.read_file(path, MOST_TABLE)) for path in (b"/etc/passwd", b"/etc/group"))
         for fields in entries:
             if len(fields) >= 4 and name in (fields[0], fields[2]) and fields[2].isdigit() and fields[3].isdigit():
                 others = [int(g[2]) for g in groups if len(g) >= 4 and g[2].isdigit() and fields[0] in g[3].split(",")]
@@ -211,13 +220,89 @@ class Agent:
             raise AgentError(f"The guest's agent can't be used: {self.session.problem}.")
         return time.monotonic() - began
 
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def calls(self, user: User | None = None) -> Iterator[Calls]:
+        """System calls in the guest, as root or as another user; see `Calls`."""
+        self.wait_ready()
+        process = Process(self, Start(calls=True, user=user))
+        try:
+            yield Calls(_CallPipe(self, process))
+        finally:
+            process.kill()
+
+    def copy_in(self, source: str, target: str, told: Told = lambda path: None) -> Copied:
+        """Copy a file or folder of the host into the guest, with permissions, links and times; it belongs to root.
+
+        Into `target` where that is a folder, else `target` is its new name. Raises UserError.
+        """
+        with self.calls() as calls:
+            return copy_in(calls, source, target, told)
+
+    def copy_out(self, source: str, target: str, told: Told = lambda path: None) -> Copied:
+        """Copy a file or folder of the guest to the host, as `copy_in` does; nothing is written outside `target`."""
+        with self.calls() as calls:
+            return copy_out(calls, source, target, told)
+
     # --- the guest itself ---------------------------------------------------------------------------------------------
+
+    def freeze(self) -> list[bytes]:
+        """Freeze the guest's file systems on disks, so that these are consistent; gives where they are mounted.
+
+        Whatever writes to one waits until `thaw`, and so may commands.
+        """
+        with self.calls() as calls:
+            return calls.freeze()
+
+    def thaw(self) -> None:
+        """Let frozen file systems be written again."""
+        with self.calls() as calls:
+            calls.thaw()
+
+    def set_clock(self, now: int | None = None) -> None:
+        """Set the guest's clock, in nanoseconds since 1970 (UTC); to the host's where no time is given."""
+        with self.calls() as calls:
+            calls.set_clock(time.time_ns() if now is None else now)
 
     def shutdown(self, *, reboot: bool = False) -> None:
         """Ask the guest to switch off cleanly, or to start again; it does so soon after."""
         self.wait_ready()
         self.session.shut_down(reboot=reboot)
         self.pump(0)
+
+
+def _table(data: bytes) -> list[list[str]]:
+    """The fields of each line of a file such as /etc/passwd."""
+    return [line.split(":") for line in data.decode("utf-8", "replace").split("\n")]
+
+
+class _CallPipe:
+    """The streams of a child that makes system calls."""
+
+    def __init__(self, agent: Agent, process: Process) -> None:
+        self._agent = agent
+        self._process = process
+        self._read = bytearray()
+
+    def write(self, data: bytes) -> None:
+        self._process.write(data)
+
+    def read(self, count: int) -> bytes:
+        self._read += self._process.take()
+        while len(self._read) < count:
+            if not self._agent.wait_for(self._some, PATIENCE):
+                raise AgentTimeout(f"A system call in the guest took longer than {PATIENCE:g} s.")
+            more = self._process.take()
+            if not more and (self._process.command.finished or self._agent.session.problem):
+                raise AgentError("The guest's agent stopped making system calls.")
+            self._read += more
+        data = bytes(self._read[:count])
+        del self._read[:count]
+        return data
+
+    def _some(self) -> bool:
+        return self._process.collected > 0 or self._process.command.finished
 
 
 def _bytes(text: Text) -> bytes:

@@ -36,7 +36,7 @@ def main() -> None:
     """Compile what comes, until nobody asks any more; an answer is `object`, or `error` with the reason."""
     while (ir := read_message(sys.stdin.buffer)) is not None:
         try:
-            answer = {"object": compile_program(ir)}
+            answer: dict[str, bytes | str] = {"object": compile_program(ir)}
         except RuntimeError as error:
             answer = {"error": str(error)}
         write_message(sys.stdout.buffer, answer)
