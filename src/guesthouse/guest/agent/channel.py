@@ -95,11 +95,10 @@ def attend(m: System, channel: int) -> None:
     feed(m, channel)
     drain(m, channel, OUT_FD, OUT_CREDIT, OUT_LEFT, protocol.OUTPUT)
     drain(m, channel, ERR_FD, ERR_CREDIT, ERR_LEFT, protocol.ERRORS)
-    marks = m.load64(channel + MARKS)
-    if m.load64(channel + STATUS) >= 0 and marks & TOLD == 0:
+    if m.load64(channel + STATUS) >= 0 and m.load64(channel + MARKS) & TOLD == 0:
         send(m, protocol.EXITED, m.load64(channel + ID), m.load64(channel + STATUS), 0)
-        mark(m, channel, TOLD | DIRTY)
-    if marks & TOLD != 0 and m.load64(channel + OUT_FD) < 0 and m.load64(channel + ERR_FD) < 0:
+        mark(m, channel, TOLD)
+    if m.load64(channel + MARKS) & TOLD != 0 and m.load64(channel + OUT_FD) < 0 and m.load64(channel + ERR_FD) < 0:
         release(m, channel)
 
 
