@@ -10,17 +10,36 @@ from guesthouse.errors import UserError
 from guesthouse.version import __version__
 
 if TYPE_CHECKING:
+    from guesthouse.manager.agent.agent import Agent, AgentError, AgentTimeout
+    from guesthouse.manager.agent.machine_port import AgentPort
     from guesthouse.manager.images import image
     from guesthouse.virtual.machine.console import NotSeen
     from guesthouse.virtual.machine.hooks import Access
     from guesthouse.virtual.machine.machine import Machine
     from guesthouse.virtual.machine.stop import Reason, Stop
 
-__all__ = ["Access", "Machine", "NotSeen", "Reason", "Stop", "UserError", "__version__", "image"]
+__all__ = [
+    "Access",
+    "Agent",
+    "AgentError",
+    "AgentPort",
+    "AgentTimeout",
+    "Machine",
+    "NotSeen",
+    "Reason",
+    "Stop",
+    "UserError",
+    "__version__",
+    "image",
+]
 
 # Found when first asked for, so that a process which needs one part (the compile service) does not load the others.
 _PLACES = {
     "Access": "guesthouse.virtual.machine.hooks",
+    "Agent": "guesthouse.manager.agent.agent",
+    "AgentError": "guesthouse.manager.agent.agent",
+    "AgentPort": "guesthouse.manager.agent.machine_port",
+    "AgentTimeout": "guesthouse.manager.agent.agent",
     "Machine": "guesthouse.virtual.machine.machine",
     "NotSeen": "guesthouse.virtual.machine.console",
     "Reason": "guesthouse.virtual.machine.stop",

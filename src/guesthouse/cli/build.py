@@ -2,6 +2,7 @@
 
 import click
 
+from guesthouse.manager.agent_program import agent_executable
 from guesthouse.manager.native_parts import build_native_parts, code_folder
 
 
@@ -16,3 +17,4 @@ def command() -> None:
         click.echo(f"{name}: {part.size >> 10} KiB of native code in {part.seconds:.1f} s ({code_folder()})")
         if part.problem:
             click.echo(f"guesthouse: native code is not kept: {part.problem}.", err=True)
+    click.echo(f"the guest's agent: {len(agent_executable()) >> 10} KiB")

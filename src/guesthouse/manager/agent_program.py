@@ -1,6 +1,7 @@
 """The guest's agent as an executable: compiled from its functions once, and kept in the user's cache."""
 
 import hashlib
+from collections.abc import Callable
 
 from guesthouse.errors import UserError
 from guesthouse.guest.agent.main import main
@@ -38,10 +39,15 @@ system_call:
 
 def agent_executable() -> bytes:
     """The static ELF; raises UserError where it can't be compiled."""
-    program = Program(main)
+    return compiled_program(main)
+
+
+def compiled_program(entry: Callable[..., int]) -> bytes:
+    """The static ELF of the program that begins with `entry`, which gets the address of its first stack."""
+    program = Program(entry)
     cache = AuthenticatedCache(code_folder())
     identity = f"{installed_version('llvmlite')}\n{program.text}"
-    name = f"agent-{hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()}"
+    name = f"program-{hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()}"
     compiled = cache.get(name)
     if compiled is None:
         compiled = _compile(program.text)

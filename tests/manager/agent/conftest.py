@@ -57,7 +57,7 @@ def running(request: pytest.FixtureRequest, executable: Path) -> Iterator[Runnin
     """The agent, called by CPython, and compiled for the guest."""
     if request.param == "compiled" and EMULATOR is None:
         pytest.skip("qemu-riscv64 is not installed (Debian package qemu-user)")
-    python = [sys.executable, "-m", "tests.guest.agent_in_python"]
+    python = [sys.executable, "-m", "tests.guest.in_python", "guesthouse.guest.agent.main"]
     running = Running(python if request.param == "python" else [str(EMULATOR), str(executable)])
     try:
         yield running

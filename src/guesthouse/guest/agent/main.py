@@ -44,9 +44,11 @@ OWNERS = Buffer(8 * MOST_POLLED)
 """The channel that each polled descriptor belongs to, 0 for none."""
 
 RETRY = 50_000_000
-"""Nanoseconds until we look again for a port, or for a host at its other end."""
-TRIES = 1200
+"""Nanoseconds until we look again for a host at the other end, or for the port: there longer each time."""
+LONGEST_RETRY = 900_000_000
+TRIES = 130
 NO_PORT = 69
+"""The status it ends with where the machine has no port for it, after two minutes."""
 
 
 def main(m: System, stack: int) -> int:
@@ -63,17 +65,9 @@ def main(m: System, stack: int) -> int:
     put(m, SIGNAL_FD, m.call(linux.SIGNALFD4, -1, m.at(SIGNALS), 8, linux.O_CLOEXEC | linux.O_NONBLOCK))
     m.store64(m.at(SIGNALS), 1 << linux.SIGCHLD - 1 | 1 << linux.SIGPIPE - 1)
     m.call(linux.SIGPROCMASK, linux.SIG_SETMASK, m.at(SIGNALS), 0, 8)
-    port = -1
-    for _ in range(TRIES):
-        port = open_port(m, name)
-        if port >= 0:
-            break
-        m.store64(m.at(TIME), 0)
-        m.store64(m.at(TIME) + 8, RETRY)
-        m.call(linux.NANOSLEEP, m.at(TIME), 0)
-    if port < 0:
+    put(m, PORT_FD, await_port(m, name))
+    if get(m, PORT_FD) < 0:
         return NO_PORT
-    put(m, PORT_FD, port)
     announce(m, 0)
     while 1:
         flush(m)
@@ -87,6 +81,20 @@ def main(m: System, stack: int) -> int:
             put(m, LOST, 1)
         wait(m)
         look(m)
+
+
+def await_port(m: System, name: int) -> int:
+    """Open the port as soon as it is there; negative where it does not come."""
+    rest = RETRY
+    for _ in range(TRIES):
+        port = open_port(m, name)
+        if port >= 0:
+            return port
+        m.store64(m.at(TIME), 0)
+        m.store64(m.at(TIME) + 8, rest)
+        m.call(linux.NANOSLEEP, m.at(TIME), 0)
+        rest = rest + RETRY if rest < LONGEST_RETRY else rest
+    return -1
 
 
 def add(m: System, descriptor: int, events: int, owner: int) -> None:

@@ -295,6 +295,8 @@ class FunctionWriter:
         """What a constant or a dotted name outside the function means."""
         if isinstance(node, ast.Constant):
             return node.value
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return -self._constant(node.operand)
         if isinstance(node, ast.Name) and node.id in self._names:
             return self._names[node.id]
         if isinstance(node, ast.Attribute):

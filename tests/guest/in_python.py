@@ -1,15 +1,15 @@
-"""Runs the guest's agent in CPython, as a process of this host: `python -m tests.guest.agent_in_python PORT`.
+"""Runs a guest program in CPython, as a process of this host: `python -m tests.guest.in_python MODULE ARGUMENT...`.
 
 The very functions that are compiled for the guest are called, on real memory and with real system calls; these have
 other numbers here.
 """
 
 import ctypes
+import importlib
 import os
 import sys
 
 from guesthouse.guest.agent import linux
-from guesthouse.guest.agent.main import main
 from guesthouse.guest.program.words import Buffer
 
 X86 = {
@@ -65,16 +65,18 @@ class HostSystem:
         return result if result >= 0 else -ctypes.get_errno()
 
 
-def run(name: bytes) -> int:
-    """Lay out a stack as the kernel does, and run the agent."""
+def run(module: str, arguments: list[str]) -> int:
+    """Lay out a stack as the kernel does, and run the module's `main`."""
     system = HostSystem()
     variables = [f"{name}={value}".encode() for name, value in os.environ.items()]
-    words = [2, system.at(b"agent"), system.at(name), 0, *(system.at(text) for text in variables), 0]
+    texts = [text.encode() for text in [module, *arguments]]
+    words = [len(texts), *map(system.at, texts), 0, *map(system.at, variables), 0]
     stack = Buffer(8 * len(words))
     for index, word in enumerate(words):
         system.store64(system.at(stack) + 8 * index, word)
-    return main(system, system.at(stack))
+    result: int = importlib.import_module(module).main(system, system.at(stack))
+    return result
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1].encode()))
+    sys.exit(run(sys.argv[1], sys.argv[2:]))
