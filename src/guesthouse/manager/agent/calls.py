@@ -131,7 +131,11 @@ class Calls:
     def fill(self, what: str, number: int, *arguments: Argument) -> bytes:
         """Make a call that fills a `Room`; gives as many bytes of it as the result says."""
         self._send(number, arguments)
-        return self._receive(what, sum(a.size for a in arguments if isinstance(a, Room)))[1]
+        room = next(argument for argument in arguments if isinstance(argument, Room))
+        data = self._receive(what, room.size)[1]
+        if room.whole and len(data) != room.size:
+            raise UserError(f"The guest's agent answers with too little: {what}.")
+        return data
 
     # --- files --------------------------------------------------------------------------------------------------------
 
@@ -215,7 +219,10 @@ class Calls:
     def read_link(self, path: bytes) -> bytes:
         """Where a symbolic link points."""
         what = f"can't read the link {shown(path)}"
-        return self.fill(what, linux.READLINKAT, linux.AT_FDCWD, path, Room(MOST_NAME), MOST_NAME)
+        target = self.fill(what, linux.READLINKAT, linux.AT_FDCWD, path, Room(MOST_NAME), MOST_NAME)
+        if not target or b"\0" in target:
+            raise UserError(f"In the guest: {shown(path)} is a link that points to no path.")
+        return target
 
     def make_folder(self, path: bytes, mode: int = 0o755) -> bool:
         """Make a folder; False where there is one."""
