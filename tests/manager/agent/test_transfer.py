@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 import socket
@@ -215,10 +216,8 @@ def test_answers_that_make_no_sense_do_no_harm(tmp_path: Path, answers: list[tup
         while True:
             yield -5, b""
 
-    try:
+    with contextlib.suppress(UserError):
         copy_out(Calls(Answers(all_of_them())), "/x", str(tmp_path / "new"))
-    except UserError:
-        pass
     assert set(tmp_path.parent.iterdir()) == before
     assert {path.name for path in tmp_path.iterdir()} <= {"new"}
 
