@@ -21,17 +21,17 @@ Measures = dict[str, str]
 """Name of a measure -> "" where it holds, else why it does not."""
 
 
-def confine(readable: Sequence[Path] = (), *, accepting: bool = False) -> Measures:
+def confine(readable: Sequence[Path] = (), *, accepting: bool = False, networking: bool = False) -> Measures:
     """Give up, for good, everything that running a guest does not need; says which measures hold.
 
     Files in the folders `readable` may still be read, where landlock can limit it to them; else nothing may. With
-    `accepting`, sockets that listen already may take in clients. To be called by the only thread of the process, with
-    all files open; threads started later are confined too.
+    `accepting`, sockets that listen already may take in clients; with `networking`, the host's network stays in reach.
+    To be called by the only thread of the process, with all files open; threads started later are confined too.
     """
-    done = {"no new privileges": _forbid_privileges(), "namespaces": _leave_namespaces()}
-    done["landlock"] = forbid_files_and_network(LIBC, readable)
+    done = {"no new privileges": _forbid_privileges(), "namespaces": _leave_namespaces(networking)}
+    done["landlock"] = forbid_files_and_network(LIBC, readable, networking)
     reading = bool(readable) and not done["landlock"]
-    done["seccomp"] = forbid_system_calls(LIBC, reading, accepting)
+    done["seccomp"] = forbid_system_calls(LIBC, reading, accepting, networking)
     return done
 
 
@@ -43,9 +43,9 @@ def _forbid_privileges() -> str:
     return _reason(LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 
 
-def _leave_namespaces() -> str:
-    """Into a user namespace that maps nobody, with no network and mounts of its own."""
-    return _reason(LIBC.unshare(NAMESPACES) != 0)
+def _leave_namespaces(networking: bool) -> str:
+    """Into a user namespace that maps nobody, with mounts of its own, and no network unless that is needed."""
+    return _reason(LIBC.unshare(NAMESPACES & ~NEW_NETWORK if networking else NAMESPACES) != 0)
 
 
 def try_confinement() -> Measures:

@@ -25,19 +25,19 @@ def landlock_version(libc: ctypes.CDLL) -> int:
     return max(0, int(libc.syscall(CREATE_RULESET, None, 0, VERSION_FLAG)))
 
 
-def forbid_files_and_network(libc: ctypes.CDLL, readable: Sequence[Path] = ()) -> str:
+def forbid_files_and_network(libc: ctypes.CDLL, readable: Sequence[Path] = (), networking: bool = False) -> str:
     """Deny every opening, creation and connection to this thread and those it starts; "" or why that is not possible.
 
-    Files below the folders `readable` may still be opened for reading; a folder that is not there is left out.
-    Descriptors that are open already keep working. Needs no-new-privileges to be set.
+    Files below the folders `readable` may still be opened for reading; a folder that is not there is left out. With
+    `networking`, connections may be made. Descriptors that are open already keep working. Needs no-new-privileges.
     """
     version = landlock_version(libc)
     if not version:
         return "the kernel has no landlock"
     rights = (1 << max(count for since, count in FILE_RIGHTS.items() if since <= version)) - 1
-    net = NET_RIGHTS if version >= NET_VERSION else 0
+    net = NET_RIGHTS if version >= NET_VERSION and not networking else 0
     scopes = SCOPES if version >= SCOPE_VERSION else 0
-    size = ATTRIBUTE.size if scopes else 16 if net else 8
+    size = ATTRIBUTE.size if scopes else 16 if version >= NET_VERSION else 8
     ruleset = libc.syscall(CREATE_RULESET, ATTRIBUTE.pack(rights, net, scopes), size, 0)
     if ruleset < 0:
         return os.strerror(ctypes.get_errno())

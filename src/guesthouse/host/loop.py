@@ -12,7 +12,7 @@ class Loop:
     """Callbacks by descriptor; one thread uses it."""
 
     def __init__(self) -> None:
-        self._poll = select.poll()
+        self._poll: select.poll | select.epoll = select.poll()
         self._readers: dict[int, Callback] = {}
         self._writers: dict[int, Callback] = {}
 

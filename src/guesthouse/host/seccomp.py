@@ -55,6 +55,13 @@ class Rule(msgspec.Struct, frozen=True):
     value: int
 
 
+NETWORKING = {
+    "connect": 42, "accept": 43, "sendto": 44, "recvfrom": 45, "sendmsg": 46, "recvmsg": 47, "shutdown": 48,
+    "getsockname": 51, "getpeername": 52, "setsockopt": 54, "getsockopt": 55, "accept4": ACCEPT4,
+}  # fmt: skip
+SOCKETS = [Rule(41, 0, 0xFFFF_FFFF, 2), Rule(41, 0, 0xFFFF_FFFF, 10), Rule(16, 1, 0xFFFF_FFFF, 0x5421)]
+"""socket: of IPv4 and IPv6 only; ioctl: FIONBIO, which makes a socket not wait."""
+
 OPEN_FOR_READING = Rule(257, 2, OPEN_CHANGES, 0)  # openat
 
 
@@ -112,16 +119,21 @@ def seccomp_missing(libc: ctypes.CDLL) -> str:
     return ""
 
 
-def forbid_system_calls(libc: ctypes.CDLL, reading: bool = False, accepting: bool = False) -> str:
+def forbid_system_calls(
+    libc: ctypes.CDLL, reading: bool = False, accepting: bool = False, networking: bool = False
+) -> str:
     """Filter the system calls of every thread of this process; "" or why that is not possible.
 
     With `reading`, files may be opened for reading: to be asked for only where landlock says which. With `accepting`,
-    clients may be taken in at sockets that listen already. Needs no-new-privileges to be set.
+    clients may be taken in at sockets that listen already; with `networking`, connections be made. Needs
+    no-new-privileges to be set.
     """
     if missing := seccomp_missing(libc):
         return missing
     allowed = [*ALWAYS.values(), *([ACCEPT4] if accepting else [])]
-    code = program(allowed, [*rules(os.getpid()), *([OPEN_FOR_READING] if reading else [])])
+    allowed += NETWORKING.values() if networking else []
+    sockets = SOCKETS if networking else []
+    code = program(allowed, [*rules(os.getpid()), *sockets, *([OPEN_FOR_READING] if reading else [])])
     holder = ctypes.create_string_buffer(code, len(code))
     head = struct.pack("<HxxxxxxQ", len(code) // INSTRUCTION.size, ctypes.addressof(holder))
     result = libc.syscall(SECCOMP, SET_MODE_FILTER, THREAD_SYNC, head)

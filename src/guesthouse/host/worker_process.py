@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
 NAME = "guest worker"
 """What `ps -o comm` and `top` call a fork, at most 15 characters."""
@@ -38,7 +39,7 @@ class WorkerProcess:
         self.errors, errors_writer = os.pipe()
         given = (theirs.fileno(), input_reader, output_writer, errors_writer)
         try:
-            self._process = _started(module, given) if threading.active_count() > 1 else _Fork(module, given)
+            self._process = start_module(module, given)
         finally:
             theirs.close()
             for descriptor in given[1:]:
@@ -70,14 +71,29 @@ def _started(module: str, given: Sequence[int]) -> subprocess.Popen[bytes]:
     )
 
 
+class Process(Protocol):
+    """A process that runs a module of ours."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its status once it has ended, -n for signal n; raises subprocess.TimeoutExpired after `timeout` seconds."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+def start_module(module: str, given: Sequence[int], name: str = NAME) -> Process:
+    """Have a process call `main` of a module with these descriptors, as `WorkerProcess` has."""
+    return _started(module, given) if threading.active_count() > 1 else _Fork(module, given, name)
+
+
 class _Fork:
     """A fork of this process, to be waited for and killed as `subprocess.Popen` is."""
 
-    def __init__(self, module: str, given: Sequence[int]) -> None:
+    def __init__(self, module: str, given: Sequence[int], name: str = NAME) -> None:
         self._status: int | None = None
         self._pid = os.fork()
         if not self._pid:
-            _live(module, given)
+            _live(module, given, name)
 
     def wait(self, timeout: float | None = None) -> int:
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
@@ -98,21 +114,21 @@ class _Fork:
             os.kill(self._pid, signal.SIGKILL)
 
 
-def _live(module: str, given: Sequence[int]) -> None:
+def _live(module: str, given: Sequence[int], name: str) -> None:
     """What the fork does, to its end."""
     try:
         gc.freeze()  # what is here already stays shared with the parent, and is never collected
         os.setsid()
         with suppress(OSError):
-            Path("/proc/self/comm").write_text(NAME)
+            Path("/proc/self/comm").write_text(name)
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)
         kept = {0, 1, 2, *given}
-        for name in os.listdir("/proc/self/fd"):
-            if int(name) not in kept:
+        for entry in os.listdir("/proc/self/fd"):
+            if int(entry) not in kept:
                 with suppress(OSError):  # the listing's own
-                    os.close(int(name))
+                    os.close(int(entry))
         import_module(module).main(given)
     except BaseException:
         sys.excepthook(*sys.exc_info())
