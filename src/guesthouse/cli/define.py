@@ -9,7 +9,7 @@ import click
 from guesthouse.cli.guest_options import given, guest_options
 from guesthouse.cli.run import RunCommand, guest_of
 from guesthouse.errors import UserError
-from guesthouse.guest.guest_file import GuestFile, resolved
+from guesthouse.guest.guest_file import GuestFile, changed, resolved
 from guesthouse.guest.guest_toml import write
 from guesthouse.host.user_folders import write_file
 from guesthouse.manager.guest_plan import plan_of
@@ -33,7 +33,9 @@ def command(ctx: click.Context, /, image: str | None, checked: str | None, outpu
         return 0
     fields = given(ctx)
     with contextlib.ExitStack() as stack:
-        guest = guest_of(image, None, fields, stack) if image else resolved(GuestFile(**fields), str(Path.cwd()))
+        guest = (
+            guest_of(image, None, fields, stack) if image else resolved(changed(GuestFile(), fields), str(Path.cwd()))
+        )
     plan_of(guest)
     if output:
         write_file(Path(output), write(guest).encode())

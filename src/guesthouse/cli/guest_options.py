@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from guesthouse.errors import UserError
 from guesthouse.guest.definition import BUSES, CLOCKS, ENGINES, MOST_CPUS, parse_size
-from guesthouse.guest.guest_file import TRACES, Disk, GuestFile
+from guesthouse.guest.guest_file import NETWORKS, TRACES, Disk, GuestFile
 from guesthouse.manager.guest_plan import gdb_port
 
 
@@ -58,6 +58,18 @@ class GdbAddress(click.ParamType):  # type: ignore[type-arg]
         return str(value)
 
 
+class NetworkMode(click.ParamType):  # type: ignore[type-arg]
+    """How a guest is connected."""
+
+    name = "network"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The mode as it was written; ends with a usage error where there is no such one."""
+        if str(value).partition(":")[0] not in NETWORKS:
+            self.fail(f"there is no network {value!r}; choose none, user, tap:NAME or socket:PATH.", param, ctx)
+        return str(value)
+
+
 class Traces(click.ParamType):  # type: ignore[type-arg]
     """Names of what is traced, with commas between them."""
 
@@ -82,6 +94,12 @@ OPTIONS = [
     click.option(
         "--disk", "disks", type=DiskImage(), multiple=True, metavar="FILE[,readonly]", help="Attach a disk image."
     ),
+    click.option("--network", type=NetworkMode(), help="Connect the guest: none, user, tap:NAME, socket:PATH."),
+    click.option(
+        "--publish", multiple=True, metavar="[HOSTIP:]HOSTPORT:GUESTPORT[/udp]", help="Lead a port to the guest's."
+    ),
+    click.option("--egress", multiple=True, metavar="RULE", help="Allow or deny what the guest may reach."),
+    click.option("--pcap", metavar="FILE", help="Write every frame to FILE."),
     click.option("--memory", type=Memory(), help="RAM, 64M to 16G.  [default: 512M]"),
     click.option("--cpus", type=click.IntRange(1, MOST_CPUS), help="Processors of the guest.  [default: 1]"),
     click.option("--bus", type=click.Choice(BUSES), help="Where virtio devices are.  [default: mmio]"),
@@ -113,6 +131,10 @@ OPTIONS = [
 ]
 
 
+NETWORK_OPTIONS = {"mode": "network", "publish": "publish", "egress": "egress", "pcap": "pcap"}
+"""Options by the field of the network that they set."""
+
+
 def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command all the options of a guest."""
     for option in reversed(OPTIONS):
@@ -132,6 +154,9 @@ def given(ctx: click.Context) -> dict[str, Any]:
         fields |= {"kernel": fields["kernel"].removesuffix(",raw"), "raw": True}
     if "signature_granularity" in fields:
         fields["signature_granularity"] = int(fields["signature_granularity"])
+    told = {name: ctx.params.get(option) for name, option in NETWORK_OPTIONS.items()}
+    if any(told.values()):
+        fields["network"] = {name: value for name, value in told.items() if value}
     if ctx.params.get("command") is not None:
         fields["command"] = ctx.params["command"]
     return fields

@@ -12,7 +12,7 @@ import msgspec
 from guesthouse.cli.guest_options import given, guest_options
 from guesthouse.cli.statistics import lines
 from guesthouse.errors import UserError
-from guesthouse.guest.guest_file import GuestFile
+from guesthouse.guest.guest_file import GuestFile, changed
 from guesthouse.guest.tiny import RECIPE
 from guesthouse.host.terminal import is_terminal, terminal_environment
 from guesthouse.host.user_folders import write_file
@@ -95,7 +95,7 @@ def guest_of(image: str | None, name: str | None, fields: dict[str, Any], stack:
     else:
         guest = from_image(image or DEFAULT_IMAGE, stack)
     append = " ".join(filter(None, [guest.append, *environment_for(guest, fields), fields.get("append", "")]))
-    return msgspec.structs.replace(guest, **{**fields, "append": append})
+    return changed(guest, {**fields, "append": append})
 
 
 def environment_for(guest: GuestFile, fields: dict[str, Any]) -> list[str]:

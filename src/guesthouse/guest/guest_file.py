@@ -6,7 +6,7 @@ Every option of `guesthouse run` has its field here, by the same name; docs/gues
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -43,13 +43,14 @@ class Network(Entry, frozen=True):
     """How the guest is connected: `mode` is none, user, tap:NAME or socket:PATH.
 
     `publish` lists [HOSTIP:]HOSTPORT:GUESTPORT[/udp], `egress` the rules of what it may reach; `pcap` names a file that
-    gets every frame.
+    gets every frame; `mac` is the card's address.
     """
 
     mode: str = "none"
     publish: tuple[str, ...] = ()
     egress: tuple[str, ...] = ()
     pcap: str = ""
+    mac: str = ""
 
 
 class GuestFile(Entry, frozen=True):
@@ -113,6 +114,19 @@ def problems(guest: GuestFile) -> Iterator[tuple[str, str]]:
         yield "timeout", f"is {guest.timeout:g}; it counts seconds, more than 0"
     if guest.seed is not None and guest.seed < 0:
         yield "seed", "is negative; choose 0 or more"
+
+
+def changed(guest: GuestFile, fields: Mapping[str, Any]) -> GuestFile:
+    """The definition with some fields set; `network` has those of the network that are set, by name.
+
+    What needs a network brings the user network, where there is none.
+    """
+    network = guest.network
+    if set_here := fields.get("network"):
+        network = msgspec.structs.replace(network, **set_here)
+        if network.mode == "none" and "mode" not in set_here:
+            network = msgspec.structs.replace(network, mode="user")
+    return msgspec.structs.replace(guest, **{**fields, "network": network})
 
 
 def resolved(guest: GuestFile, folder: str) -> GuestFile:

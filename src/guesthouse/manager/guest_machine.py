@@ -1,6 +1,9 @@
 """From a plan to the machine that carries it out."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from guesthouse.host.handover import LineLog
 from guesthouse.host.user_folders import told_plainly
@@ -10,8 +13,16 @@ from guesthouse.manager.protocol import Plan
 from guesthouse.virtual.devices.wires import CharacterBackend, PortBackend
 from guesthouse.virtual.machine.machine import Machine
 
+if TYPE_CHECKING:
+    from guesthouse.virtual.machine.network import NetworkLink
 
-def build_machine(plan: Plan, console: CharacterBackend | None, ports: Mapping[str, PortBackend] | None) -> Machine:
+
+def build_machine(
+    plan: Plan,
+    console: CharacterBackend | None,
+    ports: Mapping[str, PortBackend] | None,
+    network: NetworkLink | None = None,
+) -> Machine:
     """Open everything that the plan names, and put the guest into memory; raises UserError where that can't be."""
     append = plan.append if plan.command is None else f"{PARAMETERS} {plan.append}".strip()
     return Machine(
@@ -23,6 +34,7 @@ def build_machine(plan: Plan, console: CharacterBackend | None, ports: Mapping[s
         cpus=plan.cpus,
         disks=[(disk.file, disk.readonly) for disk in plan.disks],
         ports=ports,
+        network=network,
         console=console,
         engine=plan.engine,
         clock=plan.clock,

@@ -41,6 +41,8 @@ def plan_of(guest: GuestFile, newline: str = "\n") -> Plan:
         signature_granularity=guest.signature_granularity,
         gdb=gdb_port(guest.gdb) if guest.gdb else None,
         newline=newline,
+        network=guest.network,
+        name=guest.name,
     )
 
 

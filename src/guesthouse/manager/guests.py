@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from guesthouse.errors import UserError
-from guesthouse.guest.guest_file import GuestFile, resolved
+from guesthouse.guest.guest_file import GuestFile, changed, resolved
 from guesthouse.guest.guest_toml import FILE, parse, write
 from guesthouse.host.user_folders import data_folder, list_folder, read_file, write_file
 from guesthouse.host.whole_folders import link_or_copy, remove_folder, rename_folder, temporary_folder
@@ -66,7 +66,7 @@ def shown(name: str) -> tuple[Path, str]:
 def create(name: str, image: Image, fields: Mapping[str, Any]) -> None:
     """Make a guest from an image, with the fields that the user set; raises UserError where that can't be."""
     folder = _folder(name)
-    guest = resolved(msgspec.structs.replace(GuestFile(), **{**fields, "command": ()}), str(Path.cwd()))
+    guest = resolved(changed(GuestFile(), {**fields, "command": ()}), str(Path.cwd()))
     with temporary_folder(guests_folder()) as made:
         files = {"kernel": image.kernel, "initrd": image.initrd}
         placed = {role: link_or_copy(path, made / path.name).name for role, path in files.items() if path}

@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from guesthouse.guest.guest_file import Disk
+from guesthouse.guest.guest_file import Disk, Network
 from guesthouse.manager.profile import Profile, Sampling
 
 
@@ -46,6 +46,8 @@ class Plan(msgspec.Struct, frozen=True, tag="plan"):
     signature: str = ""
     signature_granularity: int = 4
     gdb: GdbPort | None = None
+    network: Network = Network()
+    name: str = ""
     newline: str = "\n"
     profile: Sampling | None = None
 

@@ -4,6 +4,8 @@ It opens everything the guest needs, confines itself, and only then starts the g
 thread moves bytes and messages and never blocks, so that a guest can always be stopped. Run by `host.worker_process`.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 import threading
@@ -44,7 +46,10 @@ from guesthouse.virtual.machine.stop import Stop as MachineStop
 
 if TYPE_CHECKING:
     from guesthouse.host.visitors import Visitors
+    from guesthouse.manager.guest_network import GuestNetwork
+    from guesthouse.virtual.machine.network import NetworkLink
 
+NETWORKS = "guesthouse.manager.guest_network"  # likewise
 DEBUGGERS = "guesthouse.manager.debuggers"  # imported where it is asked for: sockets cost time at every start
 RETRY = 0.01
 """Seconds until input that the guest had no room for is offered again."""
@@ -71,6 +76,7 @@ class Worker:
         self._tracer: Tracer | None = None
         self._sampler: Sampler | None = None
         self._debuggers: Visitors | None = None
+        self._network: GuestNetwork | None = None
         self._plan = Plan()
         self._thread: threading.Thread | None = None
         self._notices: deque[str] = deque()
@@ -149,7 +155,8 @@ class Worker:
         if plan.command is not None:
             self._command = GuestCommand(plan.command, self._output, self._errors, self._bell.ring)
         ports = self._command.ports if self._command else None
-        self._machine = machine = build_machine(plan, None if self._command else self._output, ports)
+        link = self._join_network(plan) if plan.network.mode != "none" else None
+        self._machine = machine = build_machine(plan, None if self._command else self._output, ports, link)
         machine.on_notice(self._tell)
         if self._command:
             self._command.attach(machine.ports[PORT])
@@ -161,6 +168,14 @@ class Worker:
             self._debuggers, sentence = import_module(DEBUGGERS).open_to_debuggers(self._loop, machine, plan.gdb)
             self._send(Note(sentence))
         self._send(Ready(confine([code_folder()], accepting=plan.gdb is not None)))
+
+    def _join_network(self, plan: Plan) -> NetworkLink:
+        """Start the network that the plan wants, and be its guest."""
+        self._network = network = import_module(NETWORKS).GuestNetwork(plan.network, plan.name, self._loop, self._tell)
+        for sentence in network.forwards:
+            self._tell(sentence)
+        link: NetworkLink = network.link
+        return link
 
     # --- the guest ----------------------------------------------------------------------------------------------------
 

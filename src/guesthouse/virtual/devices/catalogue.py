@@ -16,6 +16,7 @@ from guesthouse.virtual.devices.virtio.console import VirtioConsole
 from guesthouse.virtual.devices.virtio.entropy import VirtioEntropy
 from guesthouse.virtual.devices.virtio.function import Function, Nothing
 from guesthouse.virtual.devices.virtio.mmio import VirtioMmio
+from guesthouse.virtual.devices.virtio.net import VirtioNet
 from guesthouse.virtual.devices.virtio.pci import VirtioPci
 from guesthouse.virtual.devices.wires import Wires
 
@@ -37,6 +38,10 @@ def _disk(wires: Wires, backend: Any) -> Device:
     return _virtio(VirtioBlock(backend, wires.work, len(wires.harts)), wires)
 
 
+def _card(wires: Wires, backend: Any) -> Device:
+    return _virtio(VirtioNet(backend, len(wires.harts)), wires)
+
+
 CATALOGUE: dict[str, Maker] = {
     "test": lambda wires, backend: TestFinisher(wires.power),
     "rtc": lambda wires, backend: GoldfishRtc(wires.irq, wires.clock),
@@ -49,6 +54,7 @@ CATALOGUE: dict[str, Maker] = {
     "virtio-console": _slot(VirtioConsole),
     "virtio-balloon": _slot(lambda backend: VirtioBalloon()),
     "virtio-entropy": _slot(VirtioEntropy),
+    "virtio-net": _card,
 }
 
 

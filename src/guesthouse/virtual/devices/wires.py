@@ -25,7 +25,7 @@ class Memory(Protocol):
     def read(self, address: int, length: int) -> bytes:
         """Copy `length` bytes out of RAM."""
 
-    def write(self, address: int, data: bytes) -> None:
+    def write(self, address: int, data: bytes | memoryview) -> None:
         """Copy `data` into RAM."""
 
     def view(self, address: int, length: int) -> memoryview:
@@ -86,6 +86,37 @@ class PortBackend(CharacterBackend, Protocol):
 
     def opened(self, is_open: bool) -> None:
         """Hear whether the guest's end is open; also called where that has not changed."""
+
+
+class NetDevice(Protocol):
+    """What a network calls of a card; from the machine's thread."""
+
+    def deliver(self, packet: memoryview) -> bool:
+        """Take a packet (header, then frame); false where there is no room for it now."""
+
+    def settle(self) -> None:
+        """Tell the guest of what has been delivered."""
+
+    def send_all(self) -> None:
+        """Go on sending: there is room again."""
+
+
+class NetBackend(Protocol):
+    """The network that a card is plugged into; packets are a virtio header of twelve bytes and an Ethernet frame."""
+
+    mac: bytes
+    mtu: int
+    offload: bool
+    """Whether it takes and gives frames without checksums, and segments of up to 64 KiB."""
+
+    def attach(self, device: NetDevice) -> None:
+        """Take the card."""
+
+    def send(self, packet: Sequence[memoryview]) -> bool:
+        """Take a packet, in parts; false where there is no room for it now: `send_all` is called when there is."""
+
+    def room(self) -> None:
+        """The guest has given room for packets."""
 
 
 class Shortcut(Protocol):

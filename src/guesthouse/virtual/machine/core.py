@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -51,6 +52,9 @@ from guesthouse.virtual.spec.state import ProcessorState
 from guesthouse.virtual.storage.block import Image
 from guesthouse.virtual.storage.images import open_image
 
+if TYPE_CHECKING:
+    from guesthouse.virtual.machine.network import NetworkLink
+
 ISA_MODULE = "guesthouse.virtual.isa.riscv64"
 RNG_SEED_BYTES = 32
 A0, A1, A2 = 10, 11, 12
@@ -83,9 +87,12 @@ class Backends(msgspec.Struct, frozen=True):
     disks: Sequence[BlockBackend] = ()
     ports: Mapping[str, PortBackend] | None = None
     opened: Sequence[Image] = ()
+    network: NetworkLink | None = None
 
 
-def open_backends(disks: Sequence[Disk], ports: Mapping[str, PortBackend] | None) -> Backends:
+def open_backends(
+    disks: Sequence[Disk], ports: Mapping[str, PortBackend] | None, network: NetworkLink | None = None
+) -> Backends:
     """The host's ends, with the disks that are given as a path, or as (path, readonly), opened."""
     backends: list[BlockBackend] = []
     opened: list[Image] = []
@@ -99,7 +106,7 @@ def open_backends(disks: Sequence[Disk], ports: Mapping[str, PortBackend] | None
         for image in opened:
             image.close()
         raise
-    return Backends(backends, ports, opened)
+    return Backends(backends, ports, opened, network)
 
 
 class Core:
@@ -189,6 +196,11 @@ class Core:
             named = [PortDefinition(name, backend) for name, backend in backends.ports.items()]
             functions.append(("virtio-console", "ports"))
             ends["ports"] = [PortDefinition("guesthouse.console"), *named]
+        self.network = backends.network
+        if self.network is not None:
+            self.network.connect(self.inbox)
+            functions.append(("virtio-net", "network"))
+            ends["network"] = self.network
         self.board = boards.virt(functions, self.definition.bus, self.definition.memory)
         wires = [
             InterruptWire(cpu.state, bit, cpu.wake)
@@ -300,11 +312,13 @@ class Core:
             self.memory.close()
             for disk in self._opened:
                 disk.close()
+            if self.network is not None:
+                self.network.close()
 
 
-def check_slots(disks: int, ports: bool, bus: str) -> None:
-    """Raise UserError where the board lacks slots for so many devices."""
-    free, on_pci = (boards.SLOTS[name] - 1 - int(ports) for name in (bus, "pci"))
+def check_slots(disks: int, others: int, bus: str) -> None:
+    """Raise UserError where the board lacks slots for so many disks, and for other devices beside them."""
+    free, on_pci = (boards.SLOTS[name] - 1 - others for name in (bus, "pci"))
     if disks > free:
         hint = ", or choose the bus pci, which has room" if free < disks <= on_pci else ""
         raise UserError(f"The board has room for {free} disks, but {disks} are asked for; take some away{hint}.")

@@ -38,6 +38,7 @@ from guesthouse.virtual.machine.stop import Stop
 if TYPE_CHECKING:
     from guesthouse.virtual.machine.gdb.debugger import Debugger
     from guesthouse.virtual.machine.gdb.port import DebuggerPort
+    from guesthouse.virtual.machine.network import NetworkLink
 
 GDB = "guesthouse.virtual.machine.gdb"  # imported where it is asked for: most machines are never debugged
 
@@ -68,6 +69,7 @@ class Machine:
         budget) they take turns in one thread instead.
     disks: paths, (path, readonly) or block backends, in the order of the virtio slots.
     ports: the host's ends of the ports of a virtio console, by name.
+    network: what its card is plugged into; without one it has no card.
     console: gets the console's output; `machine.console` has it in any case.
     engine: "auto", "interpreter", "stitcher", "translator" or "reference".
     clock: "host", or "instructions": one nanosecond an instruction, waiting jumps to the next event, and all
@@ -90,6 +92,7 @@ class Machine:
         cpus: int = 1,
         disks: Sequence[Disk] = (),
         ports: Mapping[str, PortBackend] | None = None,
+        network: NetworkLink | None = None,
         console: CharacterBackend | None = None,
         engine: str = "auto",
         clock: str = "host",
@@ -118,7 +121,7 @@ class Machine:
             bus=bus,
             reboot=reboot,
         )
-        self._build(definition, engine, disks, ports, console)
+        self._build(definition, engine, disks, ports, console, network)
         try:
             self._core.reset()
         except BaseException:
@@ -132,15 +135,16 @@ class Machine:
         disks: Sequence[Disk],
         ports: Mapping[str, PortBackend] | None,
         console: CharacterBackend | None,
+        network: NetworkLink | None,
     ) -> None:
         check(definition)
-        check_slots(len(disks), bool(ports), definition.bus)
-        backends = open_backends(disks, ports)
+        check_slots(len(disks), bool(ports) + (network is not None), definition.bus)
+        backends = open_backends(disks, ports, network)
         self.console = Console(console, self.run)
         self._core = core = Core(definition, engine, backends, self.console)
         self._hooks = Hooks([cpu.engine for cpu in core.cpus], core.inbox.post)
         self._runner = Runner(core, self._hooks, self)
-        self._runner.interactive = console is not None or bool(ports)
+        self._runner.interactive = console is not None or bool(ports) or network is not None
         self.engine_name = engine
         self.memory = PhysicalMemory(core.memory)
         self.virtual = VirtualMemory(core)
@@ -329,6 +333,7 @@ class Machine:
         *,
         disks: Sequence[Disk] | None = None,
         ports: Mapping[str, PortBackend] | None = None,
+        network: NetworkLink | None = None,
         console: CharacterBackend | None = None,
         engine: str = "auto",
     ) -> Self:
@@ -337,7 +342,7 @@ class Machine:
         machine = cls.__new__(cls)
         definition = saved.definition
         given = definition.disks if disks is None else disks
-        machine._build(definition, engine, given, snapshot.ports_for(definition, ports), console)
+        machine._build(definition, engine, given, snapshot.ports_for(definition, ports), console, network)
         try:
             snapshot.restore(saved, machine._core, machine._runner)
         except BaseException:

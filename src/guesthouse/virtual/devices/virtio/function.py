@@ -25,6 +25,9 @@ class Transport(Protocol):
     def take(self, queue: int) -> Chain | None:
         """Take the next waiting request, for a device that has several under way; None where none waits."""
 
+    def untake(self, queue: int, chain: Chain) -> None:
+        """Put back the request that was taken last, as if it had not been."""
+
     def give(self, queue: int, chain: Chain, written: int) -> None:
         """Give a request back with the number of bytes written into it; they may come back in any order."""
 

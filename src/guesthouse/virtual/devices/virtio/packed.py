@@ -61,6 +61,13 @@ class PackedLayout:
         queue.available, queue.available_wrap = position, wrap
         return chain
 
+    def unpop(self, queue: Queue, chain: Chain) -> None:
+        """Put back the chain that was taken last."""
+        queue.available -= chain.slots
+        if queue.available < 0:
+            queue.available += queue.size
+            queue.available_wrap = not queue.available_wrap
+
     def push(self, queue: Queue, memory: Memory, chain: Chain, written: int) -> None:
         """Write a used descriptor, its flags last."""
         place = queue.descriptors + queue.used * DESCRIPTOR.size

@@ -54,6 +54,10 @@ class SplitLayout:
                 return chain
         raise RingError("a chain with a loop")
 
+    def unpop(self, queue: Queue, chain: Chain) -> None:
+        """Put back the chain that was taken last."""
+        queue.available = queue.available - 1 & WRAP
+
     def push(self, queue: Queue, memory: Memory, chain: Chain, written: int) -> None:
         """Write a used element, then the index that shows it."""
         place = queue.device + RING + USED_ELEMENT * (queue.used % queue.size)

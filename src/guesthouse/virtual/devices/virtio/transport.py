@@ -105,6 +105,11 @@ class VirtioTransport(Stateful):
             chain.epoch = ring.epoch
         return chain
 
+    def untake(self, queue: int, chain: Chain) -> None:
+        """Put back the request that was taken last, as if it had not been."""
+        if chain.epoch == self.queues[queue].epoch:
+            self.layout.unpop(self.queues[queue], chain)
+
     def give(self, queue: int, chain: Chain, written: int) -> None:
         """Give a request back, in any order; one from before the queue's last reset is dropped."""
         ring = self.queues[queue]
