@@ -49,11 +49,7 @@ class WorkerProcess:
 
     def wait(self, timeout: float) -> int:
         """The worker's status once it has ended, -n for signal n; it is killed after `timeout` seconds."""
-        try:
-            return self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return self._process.wait()
+        return wait_or_kill(self._process, timeout)
 
     def kill(self) -> None:
         """End the worker at once."""
@@ -74,6 +70,8 @@ def _started(module: str, given: Sequence[int]) -> subprocess.Popen[bytes]:
 class Process(Protocol):
     """A process that runs a module of ours."""
 
+    pid: int
+
     def wait(self, timeout: float | None = None) -> int:
         """Its status once it has ended, -n for signal n; raises subprocess.TimeoutExpired after `timeout` seconds."""
 
@@ -86,20 +84,30 @@ def start_module(module: str, given: Sequence[int], name: str = NAME) -> Process
     return _started(module, given) if threading.active_count() > 1 else _Fork(module, given, name)
 
 
+def wait_or_kill(process: Process, timeout: float) -> int:
+    """A process's status once it has ended, -n for signal n; it is killed after `timeout` seconds."""
+    try:
+        return process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            process.kill()
+        return process.wait()
+
+
 class _Fork:
     """A fork of this process, to be waited for and killed as `subprocess.Popen` is."""
 
     def __init__(self, module: str, given: Sequence[int], name: str = NAME) -> None:
         self._status: int | None = None
-        self._pid = os.fork()
-        if not self._pid:
+        self.pid = os.fork()
+        if not self.pid:
             _live(module, given, name)
 
     def wait(self, timeout: float | None = None) -> int:
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         nap = SHORTEST_NAP
         while self._status is None:
-            pid, status = os.waitpid(self._pid, 0 if timeout is None else os.WNOHANG)
+            pid, status = os.waitpid(self.pid, 0 if timeout is None else os.WNOHANG)
             if pid:
                 self._status = os.waitstatus_to_exitcode(status)
             elif time.monotonic() >= deadline:
@@ -111,7 +119,7 @@ class _Fork:
 
     def kill(self) -> None:
         if self._status is None:
-            os.kill(self._pid, signal.SIGKILL)
+            os.kill(self.pid, signal.SIGKILL)
 
 
 def _live(module: str, given: Sequence[int], name: str) -> None:

@@ -9,7 +9,7 @@ from guesthouse.errors import UserError
 from guesthouse.host.channels import Messages
 from guesthouse.host.loop import Loop
 from guesthouse.host.network_ports import link_pair
-from guesthouse.host.worker_process import start_module
+from guesthouse.host.worker_process import start_module, wait_or_kill
 from guesthouse.manager.network_protocol import (
     ENCODER,
     FROM_NETWORK,
@@ -61,6 +61,11 @@ class NetworkProcess:
         return self._control.ended
 
     @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    @property
     def forwards(self) -> tuple[Forward, ...]:
         """The forwarded ports, with the numbers that those of the host have got."""
         return self._ready.forwards if self._ready else ()
@@ -98,11 +103,7 @@ class NetworkProcess:
         """End the network, if it has not ended yet; the process's status, -n for signal n."""
         self.device.close()
         self._control.close()
-        try:
-            return self._process.wait(GRACE)
-        except TimeoutError:
-            self._process.kill()
-            return self._process.wait()
+        return wait_or_kill(self._process, GRACE)
 
 
 def start_network(

@@ -141,7 +141,7 @@ class Connection:
         stream = self.stream
         while self._readable and not self._host_ended and stream is not None and not sender.blocked:
             room = sender.room()
-            if room < min(self._frame, 32768):
+            if not room:
                 break
             try:
                 data = stream.receive(min(room, self._frame))

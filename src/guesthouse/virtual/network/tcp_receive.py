@@ -19,11 +19,12 @@ class Budget:
         """A connection gets between `least` and `most`, by what is left of `total`."""
         self.total = total
         self.used = 0
-        self._least, self._most = least, most
+        self.least = least
+        self._most = most
 
     def share(self) -> int:
         """What one connection may have on its way now."""
-        return max(self._least, min(self._most, (self.total - self.used) >> 3))
+        return max(self.least, min(self._most, (self.total - self.used) >> 3))
 
 
 class Receiver:
@@ -65,21 +66,25 @@ class Receiver:
         if start > self.next:
             self._keep(start, payload)
         elif payload:
-            self.next += len(payload)
-            self._pass_on(payload)
+            self.next += self._pass_on(payload)
             if self._pieces:
                 self._follow()
         if self.next == self.finish:
             self.next += 1
             self._drop_pieces()
 
-    def _pass_on(self, data: Buffer) -> None:
+    def _pass_on(self, data: Buffer) -> int:
+        """How much of what is in order was taken, or kept. Where memory is short the rest comes again."""
         taken = 0 if self.waiting else self._put(data)
         if taken < len(data):
-            rest = bytes(data[taken:])
-            self._waiting.append(rest)
-            self.waiting += len(rest)
-            self._budget.used += len(rest)
+            room = max(self._budget.total - self._budget.used, self._budget.least - self.waiting)
+            rest = bytes(data[taken : taken + max(0, room)])
+            if rest:
+                self._waiting.append(rest)
+                self.waiting += len(rest)
+                self._budget.used += len(rest)
+            taken += len(rest)
+        return taken
 
     def drain(self) -> bool:
         """Offer what waits once more; whether all of it was taken."""
@@ -130,8 +135,7 @@ class Receiver:
             self._held -= len(data)
             self._budget.used -= len(data)
             if fresh := data[self.next - start :]:
-                self.next += len(fresh)
-                self._pass_on(fresh)
+                self.next += self._pass_on(fresh)
         del pieces[:done]
 
     def _drop_pieces(self) -> None:

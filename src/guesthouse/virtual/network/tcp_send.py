@@ -17,7 +17,7 @@ FIRST_CONGESTION_WINDOW = 1 << 20
 """Bytes. The wire is a buffer in memory: it is the guest's queue that may be short, and loss tells that."""
 
 MOST_CHUNKS = 1024
-LEAST_QUEUE = 1 << 16
+LEAST_QUEUE, WORTHWHILE = 1 << 16, 1 << 15
 
 Send = Callable[[int, Buffer, bool], bool]
 """Sends the payload at a sequence number, with FIN or without; False where the link has no room."""
@@ -58,11 +58,14 @@ class Sender:
         return self.finished and self.una == self.end + 1
 
     def room(self) -> int:
-        """How many bytes more are worth having in the queue: what the guest's window takes, and one frame."""
+        """How many bytes more to have in the queue: what the guest's window takes, or a frame; 0 for too few."""
         if self.finished or len(self._chunks) >= MOST_CHUNKS:
             return 0
-        most = max(LEAST_QUEUE, min(self.window, self._budget.share()))
-        return most - (self.end - self.una)
+        budget, queued = self._budget, self.end - self.una
+        if budget.used >= budget.total:
+            return 0 if queued else budget.least
+        room = max(LEAST_QUEUE, min(self.window, budget.share())) - queued
+        return room if room >= WORTHWHILE else 0
 
     def add(self, data: bytes) -> None:
         """Queue some bytes."""
