@@ -55,8 +55,9 @@ def test_it_ends_with_its_status_when_all_output_has_come_and_then_the_guest_is_
     conversation.kinds()
     conversation.say(protocol.STARTED, 300)
     conversation.say(protocol.EXITED, 3 << 8)
-    conversation.say(protocol.OUTPUT, 0, bytes(range(256)))
-    assert conversation.stdout.data == bytes(range(256))
+    for _ in range(3):
+        conversation.say(protocol.OUTPUT, 0, bytes(range(256)) * 100)
+    assert conversation.stdout.data == bytes(range(256)) * 300
     conversation.say(protocol.ERRORS_END)
     assert conversation.command.status is None
     conversation.say(protocol.OUTPUT_END)

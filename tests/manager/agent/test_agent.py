@@ -11,7 +11,7 @@ import pytest
 
 from guesthouse.guest.agent import protocol
 from guesthouse.manager.agent.agent import Agent, AgentError, AgentTimeout, Process
-from guesthouse.manager.agent.command import Size, Start, StreamName, User
+from guesthouse.manager.agent.command import LEAST_GRANT, Size, Start, StreamName, User
 from guesthouse.manager.agent.frames import packed
 from guesthouse.manager.agent.session import CLOSED, RESTARTED
 from tests.manager.agent.conftest import Running
@@ -107,9 +107,9 @@ def test_output_is_held_up_while_nobody_takes_it(agent: Agent) -> None:
     agent.wait_for(lambda: False, 0.5)
     assert slow.taken == 256 << 10 and not command.finished
     assert agent.run(["echo", "other"]).stdout == b"other\n"
-    command.grant(StreamName.OUTPUT, 1000)
+    command.grant(StreamName.OUTPUT, LEAST_GRANT + 1000)
     agent.wait_for(lambda: False, 0.2)
-    assert slow.taken == (256 << 10) + 1000
+    assert slow.taken == (256 << 10) + LEAST_GRANT + 1000
     agent.session.drop(command)
     agent.ping()
 

@@ -15,7 +15,7 @@ from guesthouse.errors import UserError
 from guesthouse.host.channels import CHUNK, Inlet, Outlet
 from guesthouse.host.loop import Loop
 from guesthouse.host.signals import CaughtSignals
-from guesthouse.host.terminal import is_terminal, raw_terminal, terminal_size
+from guesthouse.host.terminal import is_terminal, raw_terminal, terminal_environment, terminal_size
 from guesthouse.manager.agent.command import RemoteCommand, Size, Start, StreamName, User
 from guesthouse.manager.agent.session import AgentSession
 
@@ -99,7 +99,7 @@ class _Execution:
         self._command = self._session.start(
             Start(
                 words=wanted.words,
-                environment=wanted.environment,
+                environment=[*self._terminal_type(), *wanted.environment],
                 directory=wanted.directory,
                 user=wanted.user,
                 terminal=Size(*terminal_size(self._ends.output)) if self._terminal else None,
@@ -109,6 +109,10 @@ class _Execution:
         self._deadline = float("inf")
         if self._raw:
             self._stack.enter_context(raw_terminal(self._ends.input))
+
+    def _terminal_type(self) -> list[bytes]:
+        known = terminal_environment(self._ends.output) if self._terminal else []
+        return [name.encode() for name in known if name.startswith("TERM=")]
 
     def output(self, stream: StreamName, data: bytes) -> None:
         """The command has written."""
