@@ -73,6 +73,16 @@ def test_a_program_that_is_not_there_is_told() -> None:
     assert conversation.stderr.data == b"guesthouse: there is no program 'nothing' in the guest.\n"
 
 
+def test_an_agent_that_starts_again_or_makes_no_sense_ends_the_run() -> None:
+    for said in (ready(0), packed(protocol.OUTPUT, 99, 0, b"x")):
+        conversation = begun(b"sleep")
+        conversation.command.write(said)
+        assert conversation.command.status == 255
+        assert conversation.stderr.data.startswith(b"guesthouse: the command's end is not known: the guest's agent ")
+        conversation.command.write(said)
+        assert conversation.stderr.data.count(b"\n") == 1
+
+
 def test_input_goes_to_the_command_until_it_wants_no_more() -> None:
     conversation = begun(b"cat")
     conversation.kinds()
