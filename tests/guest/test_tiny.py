@@ -1,7 +1,11 @@
+import hashlib
+
 import pytest
 
 from guesthouse.errors import UserError
-from guesthouse.guest.tiny import applet_names, build_tiny
+from guesthouse.guest.agent.main import main
+from guesthouse.guest.program.lowering import Program
+from guesthouse.guest.tiny import RECIPE, applet_names, build_tiny
 from tests.guest.packages import busybox, deb, kernel_files, linux_image
 from tests.guest.test_cpio import unpack
 
@@ -33,6 +37,12 @@ def names_in(listing: bytes) -> list[str]:
 def test_the_same_packages_give_the_same_image() -> None:
     packages = deb(kernel_files()), deb({"bin/busybox": busybox()})
     assert build_tiny(*packages, b"") == build_tiny(*packages, b"")
+
+
+def test_an_agent_that_has_changed_counts_the_recipe_up() -> None:
+    """Where this fails: count `RECIPE` up, so that stored images get the new agent, and write both here."""
+    digest = hashlib.sha256(Program(main).text.encode()).hexdigest()
+    assert (RECIPE, digest[:16]) == (3, "eb39e03e479fdb0d")
 
 
 def test_packages_that_lack_something_are_refused() -> None:

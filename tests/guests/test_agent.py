@@ -131,3 +131,20 @@ def test_a_shutdown_is_clean(saved: bytes, reboot: bool) -> None:
         else:
             assert machine.run(timeout=60).reason is Reason.POWER_OFF
             assert time.monotonic() - began < 30
+
+
+def test_a_host_that_leaves_and_comes_again_finds_it(saved: bytes) -> None:
+    port = AgentPort()
+    with Machine.load(saved, ports=port.ports) as machine:
+        agent = port.agent(machine, fresh=False)
+        agent.start(["sleep", "765432"])
+        agent.ping()
+        end = next(end for end in machine._core._ports() if end.name == "guesthouse.agent")
+        machine.post(end.disconnect)
+        assert not agent.wait_for(lambda: False, 1)
+        machine.post(end.connect)
+        assert agent.wait_for(lambda: False, 60)  # its mark ends the conversation
+        assert "started again" in agent.session.problem
+        again = port.agent(machine)
+        assert again.run(["echo", "again"], timeout=60).stdout == b"again\n"
+        assert b"765432" not in again.run(["ps", "-o", "args"], timeout=60).stdout

@@ -5,7 +5,7 @@ from guesthouse.manager.agent.command import StreamName
 from guesthouse.manager.agent.frames import Frame, FrameReader, packed
 from guesthouse.manager.agent.session import NONCE, READY, AgentSession
 
-BOOT_ID = b"0123456789abcdef0123456789abcdef0123"
+BOOT_ID = b"01234567-89ab-cdef-0123-456789abcdef"
 
 
 class Heard:

@@ -55,8 +55,9 @@ def test_it_ends_with_its_status_when_all_output_has_come_and_then_the_guest_is_
     conversation.kinds()
     conversation.say(protocol.STARTED, 300)
     conversation.say(protocol.EXITED, 3 << 8)
-    conversation.say(protocol.OUTPUT, 0, bytes(range(256)))
-    assert conversation.stdout.data == bytes(range(256))
+    for _ in range(3):
+        conversation.say(protocol.OUTPUT, 0, bytes(range(256)) * 100)
+    assert conversation.stdout.data == bytes(range(256)) * 300
     conversation.say(protocol.ERRORS_END)
     assert conversation.command.status is None
     conversation.say(protocol.OUTPUT_END)
@@ -70,6 +71,16 @@ def test_a_program_that_is_not_there_is_told() -> None:
     conversation.say(protocol.FAILED, 2)
     assert conversation.command.status == 127
     assert conversation.stderr.data == b"guesthouse: there is no program 'nothing' in the guest.\n"
+
+
+def test_an_agent_that_starts_again_or_makes_no_sense_ends_the_run() -> None:
+    for said in (ready(0), packed(protocol.OUTPUT, 99, 0, b"x")):
+        conversation = begun(b"sleep")
+        conversation.command.write(said)
+        assert conversation.command.status == 255
+        assert conversation.stderr.data.startswith(b"guesthouse: the command's end is not known: the guest's agent ")
+        conversation.command.write(said)
+        assert conversation.stderr.data.count(b"\n") == 1
 
 
 def test_input_goes_to_the_command_until_it_wants_no_more() -> None:

@@ -7,6 +7,8 @@ import socket
 import time
 
 CHUNK = 1 << 16
+MOST_UNSENT = 64 << 20
+"""Bytes that the other side may leave unread; then it counts as gone."""
 
 
 class SocketStream:
@@ -24,6 +26,7 @@ class SocketStream:
         What the other side does not take yet is sent with the next calls.
         """
         self._unsent += data
+        self._ended = self._ended or len(self._unsent) > MOST_UNSENT
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._ended:
             rest = None if deadline is None else max(0.0, deadline - time.monotonic())

@@ -91,10 +91,11 @@ class GuestCommand:
         self._changed()
 
     def _finish(self, command: RemoteCommand) -> None:
-        if command.lost:
-            return  # the guest restarts, or makes no sense: what becomes of it is the machine's to say
         self.status = command.status
-        if command.error is not None:
+        if command.lost:
+            sentence = f"guesthouse: the command's end is not known: {command.lost}.\n"
+            self._sinks[StreamName.ERRORS].write(sentence.encode())
+        elif command.error is not None:
             self._sinks[StreamName.ERRORS].write(_failure(self._words, command))
         self._session.shut_down()
         self._changed()

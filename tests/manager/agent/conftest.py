@@ -1,5 +1,6 @@
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,14 @@ def executable(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def start_badly() -> None:
+    """What a careless parent may leave to its child."""
+    for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    os.umask(0o77)
+
+
 class Running:
     """An agent that runs as a process of this host, and the other end of its stream."""
 
@@ -34,7 +43,12 @@ class Running:
         with theirs:
             name = f"@{theirs.fileno()}"
             self.process = subprocess.Popen(
-                [*words, name], pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL
+                [*words, name],
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=start_badly,
+                restore_signals=False,
             )
         self.end = ours
         self.stream = SocketStream(ours)

@@ -11,7 +11,7 @@ import pytest
 
 from guesthouse.guest.agent import protocol
 from guesthouse.manager.agent.agent import Agent, AgentError, AgentTimeout, Process
-from guesthouse.manager.agent.command import Size, Start, StreamName, User
+from guesthouse.manager.agent.command import LEAST_GRANT, Size, Start, StreamName, User
 from guesthouse.manager.agent.frames import packed
 from guesthouse.manager.agent.session import CLOSED, RESTARTED
 from tests.manager.agent.conftest import Running
@@ -107,9 +107,9 @@ def test_output_is_held_up_while_nobody_takes_it(agent: Agent) -> None:
     agent.wait_for(lambda: False, 0.5)
     assert slow.taken == 256 << 10 and not command.finished
     assert agent.run(["echo", "other"]).stdout == b"other\n"
-    command.grant(StreamName.OUTPUT, 1000)
+    command.grant(StreamName.OUTPUT, LEAST_GRANT + 1000)
     agent.wait_for(lambda: False, 0.2)
-    assert slow.taken == (256 << 10) + 1000
+    assert slow.taken == (256 << 10) + LEAST_GRANT + 1000
     agent.session.drop(command)
     agent.ping()
 
@@ -133,6 +133,22 @@ def test_a_command_that_takes_too_long_is_killed_with_its_children(agent: Agent)
     deadline = time.monotonic() + 10
     while re.search(rb"98765[45]", agent.run(["ps", "-eo", "args"]).stdout):
         assert time.monotonic() < deadline
+
+
+def test_a_command_that_takes_no_input_is_not_waited_for_either(agent: Agent) -> None:
+    with pytest.raises(AgentTimeout, match=r"longer than 0.5 s"):
+        agent.run(["sleep", "60"], input=b"x" * 1_000_000, timeout=0.5)
+    assert agent.run(["echo", "next"]).stdout == b"next\n"
+
+
+def test_a_system_call_that_does_not_come_back_is_given_up(agent: Agent, tmp_path: os.PathLike[str]) -> None:
+    path = os.path.join(tmp_path, "pipe")
+    os.mkfifo(path)
+    began = time.monotonic()
+    with pytest.raises(AgentTimeout, match=r"longer than 0.5 s"), agent.calls(patience=0.5) as calls:
+        calls.write_file(os.fsencode(path), [b"x"])
+    assert time.monotonic() - began < 3
+    assert agent.run(["echo", "next"]).stdout == b"next\n"
 
 
 def test_what_a_command_leaves_running_is_not_waited_for_unless_asked(agent: Agent) -> None:
@@ -159,6 +175,9 @@ def test_a_terminal_has_its_size_and_ends(agent: Agent) -> None:
     process.command.end_input()
     lines = process.wait(20).stdout.decode().split("\r\n")
     assert lines[0] == "30 100" and "25 81" in lines and any(line.startswith("/dev/pts/") for line in lines)
+    if os.geteuid() == 0:
+        process = agent.start(["sh", "-c", "echo opened >$(tty)"], terminal=Size(), user="nobody")
+        assert process.wait(20).stdout == b"opened\r\n"
     process = agent.start(["cat"], terminal=Size())
     agent.wait_for(lambda: process.command.pid is not None, 20)
     process.write(b"\x03")  # Ctrl-C

@@ -74,6 +74,8 @@ def test_output_beyond_what_was_granted_ends_the_conversation() -> None:
         one.receive(piece)
     assert len(heard.written[StreamName.OUTPUT]) == OUTPUT_WINDOW and not one.problem
     command.grant(StreamName.OUTPUT, protocol.MOST_PAYLOAD)
+    command.grant(StreamName.OUTPUT, protocol.MOST_PAYLOAD)
+    one.receive(piece)
     one.receive(piece)
     assert not one.problem
     one.receive(packed(protocol.OUTPUT, command.channel, 0, b"x"))
@@ -137,6 +139,20 @@ def test_a_hostile_agent_does_no_harm(said: list[tuple[int, int, int, bytes]]) -
     one.close()
     assert all(command.finished for command in commands)
     assert sum(map(len, heard.written.values())) <= 64 * len(said)
+
+
+def test_little_is_said_to_an_agent_that_says_little_at_a_time() -> None:
+    one = session()
+    command = one.start(Start(words=[b"x"]), Heard())
+    one.take_output()
+    for _ in range(100_000):
+        one.receive(packed(protocol.OUTPUT, command.channel, 0, b"x"))
+        command.grant(StreamName.OUTPUT, 1)
+    assert len(one.take_output()) == 16
+    other = AgentSession(5)
+    other.take_output()
+    other.receive(ready(0) * 1000)
+    assert len(other.take_output()) < 1000 and not other.problem
 
 
 def test_random_bytes_do_no_harm() -> None:

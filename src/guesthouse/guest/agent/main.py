@@ -38,6 +38,9 @@ from guesthouse.guest.program.words import Buffer, System
 
 TIME = Buffer(16)
 SIGNALS = Buffer(128)
+DEFAULT = Buffer(64)
+"""Of a signal: what the kernel does by itself."""
+
 MOST_POLLED = 2 + 3 * protocol.MOST_CHANNELS
 POLL = Buffer(8 * MOST_POLLED)
 OWNERS = Buffer(8 * MOST_POLLED)
@@ -60,6 +63,7 @@ def main(m: System, stack: int) -> int:
     put(m, ONCE, m.load8(name) == AT)
     while 0 <= m.call(linux.OPENAT, linux.AT_FDCWD, m.at(b"/dev/null"), linux.O_RDWR | linux.O_CLOEXEC, 0) <= 2:
         pass
+    m.call(linux.SIGACTION, linux.SIGCHLD, m.at(DEFAULT), 0, 8)  # who starts us may ignore it, and we would never hear
     # Signals that we wait for, and the one that writing to a closed pipe would end us with.
     m.store64(m.at(SIGNALS), 1 << linux.SIGCHLD - 1)
     put(m, SIGNAL_FD, m.call(linux.SIGNALFD4, -1, m.at(SIGNALS), 8, linux.O_CLOEXEC | linux.O_NONBLOCK))

@@ -45,7 +45,7 @@ def flush(m: System) -> None:
     start, end = get(m, OUT_START), get(m, OUT_END)
     while start < end and get(m, DOWN) == 0:
         count = m.call(linux.WRITE, get(m, PORT_FD), m.at(OUT) + start, end - start)
-        if count == -linux.EAGAIN:
+        if count == -linux.EAGAIN or count == 0:
             break
         if count < 0:
             put(m, DOWN, 1)

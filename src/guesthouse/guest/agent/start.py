@@ -165,6 +165,8 @@ def open_streams(m: System, channel: int, record: int, flags: int) -> int:
     m.store64(child + CHILD_REPORT, pipe(m, channel, REPORT_FD, 0, protocol.NOBODY))
     if flags & protocol.TERMINAL != 0:
         m.store64(child + CHILD_IN, terminal(m, channel, m.load32(record + SIZE)))
+        if uid != protocol.NOBODY:
+            m.call(linux.FCHOWN, m.load64(child + CHILD_IN), uid, -1)
         m.store64(child + CHILD_OUT, m.load64(child + CHILD_IN))
         m.store64(child + CHILD_ERR, m.load64(child + CHILD_IN))
     else:

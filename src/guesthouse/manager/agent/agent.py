@@ -60,6 +60,8 @@ class Process:
         self._most = most
         self._output = {StreamName.OUTPUT: bytearray(), StreamName.ERRORS: bytearray()}
         self.overflowed = False
+        self.limit: float | None = None
+        """Seconds that it may take in all, where that was said."""
         self.command: RemoteCommand
         self.command = agent.session.start(start, self)
 
@@ -85,24 +87,30 @@ class Process:
         self._output[stream].clear()
         return data
 
-    def write(self, data: bytes) -> None:
-        """Send input, waiting until the command has taken most of it."""
+    def write(self, data: bytes, timeout: float | None = None) -> None:
+        """Send input, waiting until the command has taken most of it; raises AgentTimeout as `wait` does."""
+        deadline = None if timeout is None else time.monotonic() + timeout
         for start in range(0, len(data), CHUNK):
             self.command.write(data[start : start + CHUNK])
-            self._agent.wait_for(lambda: self.command.finished or self.command.unsent < CHUNK)
+            rest = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not self._agent.wait_for(lambda: self.overflowed or self.command.unsent < CHUNK, rest):
+                self._give_up(timeout)
 
     def wait(self, timeout: float | None = None) -> Result:
         """Wait for the end. Raises AgentTimeout, and AgentError where the command can't be run or the agent is gone."""
         over = self._agent.wait_for(lambda: self.command.finished or self.overflowed, timeout)
         if self.overflowed or not over:
-            self.kill()
-            if self.overflowed:
-                raise AgentError(f"The command wrote more than {self._most >> 20} MiB, and was killed.")
-            raise AgentTimeout(f"The command took longer than {timeout:.3g} s, and was killed.")
+            self._give_up(timeout)
         if self.command.lost:
             raise AgentError(f"The command's end is not known: {self.command.lost}.")
         stdout, stderr = (bytes(self._output[stream]) for stream in StreamName)
         return Result(self.command.status, self.command.signal_number, stdout, stderr)
+
+    def _give_up(self, timeout: float | None) -> None:
+        self.kill()
+        if self.overflowed:
+            raise AgentError(f"The command wrote more than {self._most >> 20} MiB, and was killed.")
+        raise AgentTimeout(f"The command took longer than {self.limit or timeout or 0:g} s, and was killed.")
 
     def kill(self) -> None:
         """End it at once, with its process group."""
@@ -194,7 +202,8 @@ class Agent:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         process = self.start(argv, env=env, cwd=cwd, user=user)
-        process.write(input)
+        process.limit = timeout
+        process.write(input, timeout)
         process.command.end_input()
         return process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
@@ -223,12 +232,12 @@ class Agent:
     # --- files --------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def calls(self, user: User | None = None) -> Iterator[Calls]:
-        """System calls in the guest, as root or as another user; see `Calls`."""
+    def calls(self, user: User | None = None, patience: float = PATIENCE) -> Iterator[Calls]:
+        """System calls in the guest, as root or as another user, each within `patience` seconds; see `Calls`."""
         self.wait_ready()
         process = Process(self, Start(calls=True, user=user))
         try:
-            yield Calls(_CallPipe(self, process))
+            yield Calls(_CallPipe(self, process, patience))
         finally:
             process.kill()
 
@@ -278,21 +287,26 @@ def _table(data: bytes) -> list[list[str]]:
 
 
 class _CallPipe:
-    """The streams of a child that makes system calls."""
+    """The streams of a child that makes system calls, each within so many seconds."""
 
-    def __init__(self, agent: Agent, process: Process) -> None:
+    def __init__(self, agent: Agent, process: Process, patience: float) -> None:
+        self._patience = patience
         self._agent = agent
         self._process = process
         self._read = bytearray()
+        self._broken = False
 
     def write(self, data: bytes) -> None:
-        self._process.write(data)
+        if self._broken:
+            raise AgentError("The guest's agent stopped making system calls.")
+        self._process.write(data, self._patience)
 
     def read(self, count: int) -> bytes:
         self._read += self._process.take()
         while len(self._read) < count:
-            if not self._agent.wait_for(self._some, PATIENCE):
-                raise AgentTimeout(f"A system call in the guest took longer than {PATIENCE:g} s.")
+            if self._broken or not self._agent.wait_for(self._some, self._patience):
+                self._broken = True  # what follows, to close files and the like, is not waited for as well
+                raise AgentTimeout(f"A system call in the guest took longer than {self._patience:g} s.")
             more = self._process.take()
             if not more and (self._process.command.finished or self._agent.session.problem):
                 raise AgentError("The guest's agent stopped making system calls.")

@@ -17,6 +17,9 @@ RECORD = struct.Struct("<IIIIII")
 OUTPUT_WINDOW = 256 << 10
 """Bytes of each output stream that may be under way."""
 
+LEAST_GRANT = OUTPUT_WINDOW // 4
+"""Smaller grants are collected: a guest that writes little at a time would make us send more than it does."""
+
 
 class StreamName(IntEnum):
     """The command's output streams."""
@@ -110,6 +113,7 @@ class RemoteCommand:
         self._window = protocol.WINDOW
         self._ending = False
         self._credit = dict.fromkeys(StreamName, OUTPUT_WINDOW)
+        self._owed = dict.fromkeys(StreamName, 0)
         self._open = {StreamName.OUTPUT} if self.terminal else set(StreamName)
         self.pid: int | None = None
         self.error: int | None = None
@@ -139,11 +143,13 @@ class RemoteCommand:
         return len(self._input)
 
     def grant(self, stream: StreamName, count: int) -> None:
-        """So many bytes of output have been dealt with: as many more may come."""
-        if not self.finished and stream in self._open:
-            self._credit[stream] += count
+        """So many bytes of output have been dealt with: as many more may come, once it is worth saying so."""
+        self._owed[stream] += count
+        if self._owed[stream] >= LEAST_GRANT and not self.finished and stream in self._open:
+            granted, self._owed[stream] = self._owed[stream], 0
+            self._credit[stream] += granted
             kind = protocol.OUTPUT_CREDIT if stream is StreamName.OUTPUT else protocol.ERRORS_CREDIT
-            self._send(packed(kind, self.channel, count))
+            self._send(packed(kind, self.channel, granted))
 
     def signal(self, number: int) -> None:
         """Send a signal to the command and its process group; nothing where it has ended."""

@@ -6,6 +6,7 @@ agent of ours would say ends the conversation, in bounded memory and without an 
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 
@@ -17,14 +18,16 @@ from guesthouse.manager.agent.frames import MARKED, Frame, FrameReader, packed
 
 NONCE = struct.Struct("<Q")
 READY = struct.Struct("<Q36s")
+BOOT_ID = re.compile(r"[0-9a-f-]{36}")
 MOST_CHANNEL = (1 << 32) - 1
+MOST_HELLOS = 8
 RESTARTED = "the guest's agent has started again"
 CONFUSED = "the guest's agent does not keep to the protocol"
 CLOSED = "the guest's agent is gone"
 
 
 class AgentReady(msgspec.Struct, frozen=True):
-    """What the agent says of itself: version of the protocol, and the guest's boot id (one for each start)."""
+    """What the agent says of itself: the protocol's version, and the guest's boot id (one a start; "" if not known)."""
 
     version: int
     boot_id: str
@@ -45,6 +48,7 @@ class AgentSession:
         self._commands: dict[int, RemoteCommand] = {}
         self._pings: dict[int, Callable[[], None]] = {}
         self._channels = 0
+        self._hellos = 1
         self.ready: AgentReady | None = None
         self.problem = ""
         self._hello = packed(protocol.HELLO, 0, 0, NONCE.pack(nonce))
@@ -159,8 +163,10 @@ class AgentSession:
         if self.ready is not None:
             return bool(nonce == self._nonce)  # an answer to the second hello
         if nonce == self._nonce:
-            self.ready = AgentReady(frame.argument, boot_id.rstrip(b"\0").decode("ascii", "replace"))
+            text = boot_id.decode("latin-1")
+            self.ready = AgentReady(frame.argument, text if BOOT_ID.fullmatch(text) else "")
             self._changed()
-        elif nonce == 0:
+        elif nonce == 0 and self._hellos < MOST_HELLOS:
+            self._hellos += 1
             self._send(self._hello)  # it has just started, and may not have had its port open for our first one
         return True
