@@ -10,6 +10,7 @@ from guesthouse.errors import UserError
 from guesthouse.guest import debian_scripts, debian_system
 from guesthouse.guest.debian_packages import PackageList
 from guesthouse.guest.debian_system import Plan
+from guesthouse.host.apt import parse_deb822
 from tests.guest.package_lists import entry, index
 from tests.guest.packages import busybox, deb, kernel_files, module
 
@@ -22,6 +23,7 @@ LIST = index(
     entry("systemd", depends="libsystemd"),
     entry("libsystemd"),
 )
+SOURCES = "etc/apt/sources.list.d/debian.sources"
 LIBRARIES = debian_system.LIBRARY_FOLDER
 
 
@@ -96,8 +98,11 @@ def test_the_installer_has_what_makes_file_systems() -> None:
 
 
 def test_added_files_name_the_mirror_and_let_nobody_in_from_outside() -> None:
-    added = debian_system.added_files("http://mirror.example/debian", b"agent")
-    assert b"URIs: http://mirror.example/debian\n" in added["etc/apt/sources.list.d/debian.sources"]
+    added = debian_system.added_files({"http://a.example": ["trixie", "more"], "http://b.example": ["s"]}, b"agent")
+    assert [(source.uri, source.suites) for source in parse_deb822(added[SOURCES].decode())] == [
+        ("http://a.example", ("trixie", "more")),
+        ("http://b.example", ("s",)),
+    ]
     logins = [path for path, data in added.items() if b"--autologin" in data]
     assert logins == ["etc/systemd/system/serial-getty@ttyS0.service.d/guesthouse.conf"]
     assert not any("shadow" in path or "_config" in path or "authorized" in path for path in added)

@@ -2,6 +2,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from guesthouse.errors import UserError
@@ -86,6 +87,20 @@ def test_the_image_is_fetched_installed_and_stored(place: Place) -> None:
     label, total, done = notes.steps[3]
     assert label == f"{len(SYSTEM) + 2} packages"
     assert total == done
+
+
+def test_the_image_s_apt_gets_updates_where_the_host_s_does(place: Place) -> None:
+    source = f"URIs: {place.site.url}\nSuites: {{}}\nComponents".format
+    pull("debian", place.store, place.options)
+    assert source("trixie").encode() in place.packages
+    for suite in ("updates", "security"):
+        place.site.files[f"dists/trixie-{suite}/InRelease"] = b"signed"
+    apt = place.options.apt
+    security = Source(place.site.url + "/", ("trixie-security",), ("main",))
+    options = msgspec.structs.replace(place.options, apt=Apt(apt.options, (*apt.sources, security)))
+    publish(place.site, KEY, "6.2-1", more=SYSTEM)
+    pull("debian", place.store, options)
+    assert source("trixie trixie-updates trixie-security").encode() in place.packages
 
 
 def test_a_second_pull_does_nothing_until_a_package_is_newer(place: Place) -> None:

@@ -190,9 +190,9 @@ DHCP=yes
 IPv6AcceptRA=yes
 """
 
-SOURCES = """Types: deb
+SOURCE = """Types: deb
 URIs: {mirror}
-Suites: {suite}
+Suites: {suites}
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 """

@@ -19,7 +19,7 @@ from guesthouse.guest.debian_packages import Candidate, PackageList
 from guesthouse.guest.debian_resolver import install_order, resolve
 from guesthouse.guest.initramfs import busybox_entries, module_entries
 from guesthouse.guest.kernel_module import is_module
-from guesthouse.guest.tiny import SUITE, applet_names
+from guesthouse.guest.tiny import applet_names
 
 RECIPE = 1
 """Counts up whenever the same packages would give another image, so that stored images are rebuilt."""
@@ -183,9 +183,12 @@ def _wanted_of_mke2fs(path: str) -> bool:
     return path in ("usr/sbin/mke2fs", "etc/mke2fs.conf") or bool(_LIBRARY.match(path))
 
 
-def added_files(mirror: str, agent: bytes) -> dict[str, bytes]:
-    """The files that Guesthouse adds, by path: the guest's agent, apt's list, with the mirror, and settings."""
-    sources = debian_scripts.SOURCES.format(mirror=mirror, suite=SUITE)
+def added_files(mirrors: Mapping[str, Sequence[str]], agent: bytes) -> dict[str, bytes]:
+    """The files that Guesthouse adds, by path: the agent, settings, and apt's list of mirrors with their suites."""
+    stanzas = [
+        debian_scripts.SOURCE.format(mirror=mirror, suites=" ".join(suites)) for mirror, suites in mirrors.items()
+    ]
+    sources = "\n".join(stanzas)
     texts = {"etc/apt/sources.list.d/debian.sources": sources, unit.UNIT.lstrip("/"): unit.UNIT_TEXT}
     return {path: text.encode() for path, text in (debian_scripts.FILES | texts).items()} | {AGENT: agent}
 

@@ -99,6 +99,14 @@ def fetch_packages(
             raise
 
 
+def has_suite(mirror: str, suite: str, downloader: Downloader) -> bool:
+    """Whether a mirror has a suite; whoever uses it checks its signature."""
+    try:
+        return bool(downloader.fetch(f"{mirror}/dists/{suite}/InRelease", RELEASE_LIMIT))
+    except UserError:
+        return False
+
+
 def forget_download(package: debian.Package, folder: Path) -> None:
     """Remove what `fetch_package` kept of a package."""
     remove_file(folder / f"{package.file.sha256}.part")

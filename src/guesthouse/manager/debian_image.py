@@ -11,11 +11,11 @@ from guesthouse.guest.guest_file import Disk
 from guesthouse.guest.iso9660 import IsoWriter
 from guesthouse.host.user_folders import cache_folder, read_file, told_plainly, write_file
 from guesthouse.manager.agent_program import agent_executable
-from guesthouse.manager.debian_archive import fetch_packages, forget_download
+from guesthouse.manager.debian_archive import fetch_packages, forget_download, has_suite
 from guesthouse.manager.image_disks import new_disk
 from guesthouse.manager.installation import install
 from guesthouse.manager.progress import Progress
-from guesthouse.manager.pull_source import PullOptions, choose_kernel, open_source
+from guesthouse.manager.pull_source import PullOptions, Source, choose_kernel, open_source
 from guesthouse.manager.store import Image, ImageDefinition, ImageStore
 
 DISK_SIZE = 8 << 30
@@ -40,7 +40,7 @@ def pull_debian(store: ImageStore, options: PullOptions, progress: Progress, ima
         return image
     paths = fetch_packages(source.archive, packages, source.folder, source.downloader, progress)
     with store.workplace() as folder:
-        files = _build(folder, plan, paths, source.archive.mirror, progress)
+        files = _build(folder, plan, paths, _mirrors(source, options), progress)
         definition = ImageDefinition(
             name="debian",
             kernel="",
@@ -60,7 +60,11 @@ def _is_file(path: Path | None) -> bool:
 
 
 def _build(
-    folder: Path, plan: debian_system.Plan, paths: Sequence[Path], mirror: str, progress: Progress
+    folder: Path,
+    plan: debian_system.Plan,
+    paths: Sequence[Path],
+    mirrors: Mapping[str, Sequence[str]],
+    progress: Progress,
 ) -> Mapping[str, bytes | Path]:
     """The image's files, the disk in `folder`; `paths` are the kernel's, busybox's and the plan's packages."""
     progress.begin("Preparing the installation", None)
@@ -75,7 +79,7 @@ def _build(
     extra = debian_system.lists_of(plan)
     extra["modules.tar"] = debian_system.pack_tar(debian_system.module_files(files))
     extra["added.tar"] = debian_system.pack_tar(
-        debian_system.added_files(mirror, agent_executable()), [debian_system.AGENT]
+        debian_system.added_files(mirrors, agent_executable()), [debian_system.AGENT]
     )
     _write_package_disk(folder / "packages.iso", extra, package_paths)
     disk = new_disk(folder, DISK_SIZE)
@@ -83,6 +87,19 @@ def _build(
     install(folder / "kernel", folder / "initrd", disks, len(plan.packages), cache_folder() / LOG, progress)
     progress.begin("Storing", None)
     return {"kernel": kernel, "initrd": debian_system.boot_initramfs(files, busybox), "disk": disk}
+
+
+def _mirrors(source: Source, options: PullOptions) -> Mapping[str, Sequence[str]]:
+    """What apt is to use in the image: the mirror that its packages came from, and where the host gets updates."""
+    mirror, updates, security = source.archive.mirror, f"{tiny.SUITE}-updates", f"{tiny.SUITE}-security"
+    found = {mirror: [tiny.SUITE]}
+    if has_suite(mirror, updates, source.downloader):
+        found[mirror].append(updates)
+    for other in options.apt.security_mirrors():
+        if has_suite(other, security, source.downloader):
+            found.setdefault(other, []).append(security)
+            break
+    return found
 
 
 def _busybox(package: bytes) -> bytes:
