@@ -8,7 +8,7 @@ IMAGE  ?= tiny
 JOBS   ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check tiny test boot run bench docs fuzz wheel clean
+.PHONY: help setup check tiny test boot debian run bench docs fuzz wheel clean
 
 help:  ## list the targets (this list)
 	@echo "Guesthouse: make TARGET, where TARGET is one of"
@@ -46,6 +46,10 @@ test: setup  ## all tests (a first run downloads the guest image)
 boot: setup  ## only the tests that boot real operating systems
 	@echo "==> boot: real guests"
 	@$(BIN)/python -m pytest -v -m boot tests
+
+debian: setup  ## installs and boots a whole Debian, which takes minutes
+	@echo "==> debian: pull and boot the image"
+	@$(BIN)/python -m pytest -v -m debian tests
 
 run: setup  ## boot Debian to a shell on this terminal (gets the guest the first time); IMAGE=name for another
 	@echo "==> run: booting '$(IMAGE)'; Ctrl-A x quits, Ctrl-A h tells more"

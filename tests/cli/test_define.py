@@ -1,11 +1,17 @@
 """`guesthouse define` and `guests`, and `run` from a definition."""
 
+import contextlib
 from pathlib import Path
 
 import click
+import pytest
 
 from guesthouse.cli.guest_options import OPTIONS
+from guesthouse.cli.run import guest_of
+from guesthouse.errors import UserError
+from guesthouse.guest.guest_file import Disk
 from guesthouse.guest.guest_toml import field_names, parse
+from guesthouse.manager.store import ImageDefinition, ImageStore
 from tests.cli.programs import ENVIRONMENT, QUICK, call, program
 
 
@@ -53,3 +59,21 @@ def test_there_are_no_guests_at_first(tmp_path: Path) -> None:
     assert refused.returncode == 2 and b"no guest" in refused.stderr
     refused = call("run", "--name", "../x", "hello", *QUICK, **own)
     assert refused.returncode == 2 and b"can't be a guest's name" in refused.stderr
+
+
+def test_a_run_of_an_image_with_a_disk_has_a_copy_that_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "made").write_bytes(b"base")
+    image = ImageStore().put(ImageDefinition("whole", ""), {"kernel": b"k", "disk": tmp_path / "made"})
+    assert image.disk is not None
+    with contextlib.ExitStack() as stack:
+        guest = guest_of("whole", None, {"disks": (Disk("mine.img"),)}, stack)
+        own, mine = (disk.file for disk in guest.disks)
+        assert mine == "mine.img"
+        assert Path(own).read_bytes() == b"base"
+        Path(own).write_bytes(b"changed")
+    assert not Path(own).exists()
+    assert image.disk.read_bytes() == b"base"
+    with pytest.raises(UserError, match="run --name NAME whole"):
+        guest_of("whole", None, {}, None)

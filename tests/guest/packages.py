@@ -116,6 +116,7 @@ def kernel_files(release: str = "6.1-test") -> dict[str, bytes]:
         f"{drivers}/char/hw_random/virtio-rng.ko": module(),
         f"{folder}/kernel/fs/ext4/ext4.ko": module("jbd2,mbcache", "fs-ext4"),
         f"{folder}/kernel/crypto/crc32c_generic.ko": module(),
+        f"{folder}/kernel/fs/isofs/isofs.ko": module(),
         f"{folder}/kernel/fs/jbd2/jbd2.ko": module(),
         f"{folder}/kernel/fs/mbcache.ko": module(),
         f"{drivers}/unwanted.ko": module("missing"),

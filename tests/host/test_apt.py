@@ -52,6 +52,7 @@ def test_mirrors_are_debians_own_likeliest_first() -> None:
         "http://mirror.example/debian",
         "http://vendor.example/apt",
     ]
+    assert Apt({}, tuple(parse_one_line(ONE_LINE))).security_mirrors() == ["http://security.example/debian-security"]
     ubuntu = Source("http://archive.example/ubuntu", ("jammy", "jammy-updates"), ("main", "universe"))
     assert Apt({}, (ubuntu,)).mirrors() == []
     odd = Source("http://x.example/$(ARCH)/debian", ("trixie",), ("main",))

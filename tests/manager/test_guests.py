@@ -43,6 +43,19 @@ def test_the_user_s_own_files_stay_where_they_are(
     assert guests.load("one").disks[0].file == str(tmp_path / "mine.img")
 
 
+def test_a_guest_of_an_image_with_a_disk_gets_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "made").write_bytes(b"base")
+    image = ImageStore().put(ImageDefinition("whole", ""), {"kernel": b"k", "disk": tmp_path / "made"})
+    guests.create("one", image, {"disks": (Disk(file="mine.img"),)})
+    own, mine = guests.load("one").disks
+    assert mine.file == str(tmp_path / "mine.img")
+    assert Path(own.file).parent == guests.guests_folder() / "one"
+    Path(own.file).write_bytes(b"changed")
+    assert image.disk is not None
+    assert image.disk.read_bytes() == b"base"
+
+
 def test_an_image_may_be_replaced_below_a_guest(image: Image) -> None:
     guests.create("one", image, {})
     ImageStore().put(image.definition, {"kernel": b"a newer kernel"})

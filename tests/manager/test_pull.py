@@ -9,11 +9,13 @@ from guesthouse.guest import tiny
 from guesthouse.guest.cpio import pack
 from guesthouse.host.apt import Apt, Source
 from guesthouse.host.settings import read_setting
-from guesthouse.manager.pull import PullOptions, choose_mirrors, ensure_image, pull
+from guesthouse.manager.pull import ensure_image, pull
+from guesthouse.manager.pull_source import PullOptions, choose_mirrors
 from guesthouse.manager.store import Image, ImageDefinition, ImageStore
 from tests.host.signing import Key
 from tests.host.web_server import Site, serve
 from tests.manager.debian_mirror import publish
+from tests.manager.notes import Notes
 
 KEY = Key()
 
@@ -51,22 +53,6 @@ def place(tmp_path: Path) -> Iterator[Place]:
     with serve() as site:
         publish(site, KEY)
         yield Place(site, tmp_path)
-
-
-class Notes:
-    def __init__(self) -> None:
-        self.steps: list[tuple[str, int | None, int]] = []
-        self.notes: list[str] = []
-
-    def begin(self, label: str, total: int | None) -> None:
-        self.steps.append((label, total, 0))
-
-    def advance(self, amount: int) -> None:
-        label, total, done = self.steps[-1]
-        self.steps[-1] = (label, total, done + amount)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 def test_the_image_is_built_and_progress_is_told(place: Place) -> None:

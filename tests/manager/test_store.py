@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,17 @@ def test_damaged_definitions_are_refused_and_can_be_replaced(tmp_path: Path, tex
         store.get("a")
     store.put(ImageDefinition("a", ""), {"kernel": b"1"})
     assert store.names() == ["a"]
+
+
+def test_a_disk_moves_into_the_store(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path)
+    with store.workplace() as folder:
+        (folder / "made").write_bytes(b"disk")
+        image = store.put(ImageDefinition("a", ""), {"kernel": b"1", "disk": folder / "made"})
+    assert image.disk is not None
+    assert image.disk.read_bytes() == b"disk"
+    assert image.disk.name == "disk-" + hashlib.sha256(b"disk").hexdigest()[:16]
+    assert store.get("a") == image
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    replaced = store.put(ImageDefinition("a", ""), {"kernel": b"2"})
+    assert replaced.disk is None

@@ -1,6 +1,5 @@
 """`guesthouse define`: the definition that options mean, and a look at one for mistakes."""
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +31,8 @@ def command(ctx: click.Context, /, image: str | None, checked: str | None, outpu
         click.echo(f"{checked}: nothing is wrong.")
         return 0
     fields = given(ctx)
-    with contextlib.ExitStack() as stack:
-        guest = (
-            guest_of(image, None, fields, stack) if image else resolved(changed(GuestFile(), fields), str(Path.cwd()))
-        )
+    folder = str(Path.cwd())
+    guest = guest_of(image, None, fields, None) if image else resolved(changed(GuestFile(), fields), folder)
     plan_of(guest)
     if output:
         write_file(Path(output), write(guest).encode())

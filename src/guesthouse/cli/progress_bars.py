@@ -7,7 +7,32 @@ from typing import Self
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
+from rich.text import Text
+
+
+class _Amount(ProgressColumn):
+    """How much is done: bytes and their speed, or a count of something else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes, self._speed = DownloadColumn(), TransferSpeedColumn()
+
+    def render(self, task: Task) -> Text:
+        """The text of one bar."""
+        unit = task.fields.get("unit", "bytes")
+        if unit == "bytes":
+            return Text.assemble(self._bytes.render(task), " ", self._speed.render(task))
+        return Text(f"{task.completed:.0f}/{task.total:.0f} {unit}" if task.total else "", style="progress.download")
 
 
 class ProgressBars:
@@ -18,8 +43,7 @@ class ProgressBars:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
+            _Amount(),
             console=Console(stderr=True),
             disable=self._plain,
         )
@@ -36,12 +60,12 @@ class ProgressBars:
             self._finish()
         self._progress.stop()
 
-    def begin(self, label: str, total: int | None) -> None:
+    def begin(self, label: str, total: int | None, unit: str = "bytes") -> None:
         """Finish the bar before and start another."""
         self._finish()
         if self._plain:
             click.echo(label, err=True)
-        self._task = self._progress.add_task(label, total=total)
+        self._task = self._progress.add_task(label, total=total, unit=unit)
 
     def advance(self, amount: int) -> None:
         """Move the bar."""

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from guesthouse.cli.progress_bars import ProgressBars
-from guesthouse.manager.pull import PullOptions, ensure_image, pull
+from guesthouse.manager.pull import ensure_image, pull
+from guesthouse.manager.pull_source import PullOptions
 from guesthouse.manager.store import Image, ImageStore
 
 
@@ -14,7 +15,9 @@ from guesthouse.manager.store import Image, ImageStore
 @click.option("--mirror", metavar="URL", help="Debian mirror to fetch from.  [default: the one of the host's apt]")
 @click.option("--keyring", type=click.Path(path_type=Path), help="File with Debian's archive keys.")
 def command(image: str, mirror: str | None, keyring: Path | None) -> None:
-    """Build IMAGE (tiny) from Debian's newest packages, checked against Debian's signatures.
+    """Build IMAGE (tiny or debian) from Debian's newest packages, checked against Debian's signatures.
+
+    `tiny` is the kernel with a shell; `debian` is a whole system, which a machine installs for some minutes.
 
     The packages come from the mirror that the host's apt configuration names, from --mirror, or from the environment
     variable GUESTHOUSE_MIRROR.

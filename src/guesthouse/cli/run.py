@@ -12,7 +12,7 @@ import msgspec
 from guesthouse.cli.guest_options import given, guest_options
 from guesthouse.cli.statistics import lines
 from guesthouse.errors import UserError
-from guesthouse.guest.guest_file import GuestFile, changed
+from guesthouse.guest.guest_file import Disk, GuestFile, changed
 from guesthouse.guest.tiny import RECIPE
 from guesthouse.host.terminal import is_terminal, terminal_environment
 from guesthouse.host.user_folders import write_file
@@ -22,6 +22,7 @@ from guesthouse.manager.store import Image, ImageStore
 
 DEFAULT_IMAGE = "tiny"
 DEFINITIONS = "guesthouse.manager.guests"  # imported where a definition is named: most runs have none
+IMAGE_DISKS = "guesthouse.manager.image_disks"  # likewise where the image has a disk
 
 
 class RunCommand(click.Command):
@@ -50,9 +51,9 @@ class RunCommand(click.Command):
 def command(ctx: click.Context, /, image: str | None, name: str | None, **_: Any) -> int:
     """Run a guest until it powers off; without --name nothing of it is left then.
 
-    IMAGE is `tiny` (the default: Debian's kernel with a shell, built when it isn't there), `hello` (built in),
-    another one of `guesthouse images`, or the folder or the guest.toml of a guest. With --kernel or --firmware, no
-    image is needed.
+    IMAGE is `tiny` (the default: Debian's kernel with a shell), `debian` (a whole Debian system; both are built when
+    they aren't there), `hello` (built in), another one of `guesthouse images`, or the folder or the guest.toml of a
+    guest. With --kernel or --firmware, no image is needed.
 
     Behind `--`, a COMMAND that the guest runs: with this command's standard input, output and error, and its status.
 
@@ -71,10 +72,13 @@ def command(ctx: click.Context, /, image: str | None, name: str | None, **_: Any
     return outcome.status
 
 
-def guest_of(image: str | None, name: str | None, fields: dict[str, Any], stack: contextlib.ExitStack) -> GuestFile:
+def guest_of(
+    image: str | None, name: str | None, fields: dict[str, Any], stack: contextlib.ExitStack | None
+) -> GuestFile:
     """The guest that the command line means, from its image, name or file, with the fields that the options set.
 
-    What lasts only as long as the run is undone by `stack`. Raises UserError where the command line contradicts itself.
+    What lasts only as long as the run is undone by `stack`, which is None where there will be none. Raises UserError
+    where the command line contradicts itself.
     """
     if fields.get("command") == ():
         raise UserError("A command is missing behind `--`; leave `--` out for a shell.")
@@ -94,6 +98,8 @@ def guest_of(image: str | None, name: str | None, fields: dict[str, Any], stack:
         guest = GuestFile()
     else:
         guest = from_image(image or DEFAULT_IMAGE, stack)
+        if guest.disks and "disks" in fields:
+            fields = {**fields, "disks": (*guest.disks, *fields["disks"])}
     append = " ".join(filter(None, [guest.append, *environment_for(guest, fields), fields.get("append", "")]))
     return changed(guest, {**fields, "append": append})
 
@@ -104,14 +110,22 @@ def environment_for(guest: GuestFile, fields: dict[str, Any]) -> list[str]:
     return terminal_environment(0) if wanted else []
 
 
-def from_image(name: str, stack: contextlib.ExitStack) -> GuestFile:
+def from_image(name: str, stack: contextlib.ExitStack | None) -> GuestFile:
     """A throw-away guest from an image."""
     if name == BUILT_IN:
         return GuestFile(image=name)
     image = find_image(name)
-    return GuestFile(
+    guest = GuestFile(
         image=name, kernel=str(image.kernel), initrd=str(image.initrd or ""), append=image.definition.append
     )
+    if image.disk:
+        if stack is None:
+            raise UserError(
+                f"A guest of {name!r} has a disk of its own; `guesthouse run --name NAME {name}` makes one."
+            )
+        disk = importlib.import_module(IMAGE_DISKS).throw_away(image.disk, stack)
+        guest = msgspec.structs.replace(guest, disks=(Disk(str(disk)),))
+    return guest
 
 
 def find_image(name: str) -> Image:

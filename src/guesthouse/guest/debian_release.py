@@ -120,8 +120,18 @@ def unpack_index(data: bytes, file: Hashed) -> bytes:
 
 def find_packages(index: bytes, name: str) -> list[Package]:
     """All versions of a package in a package list, newest first. Raises UserError for a damaged entry."""
-    found = [_package(parse_stanza(text)) for text in _stanzas_of(index, name)]
+    found = [parse_package(parse_stanza(text)) for text in _stanzas_of(index, name)]
     return sorted(found, key=lambda package: _VERSION_KEY(package.version), reverse=True)
+
+
+def parse_package(fields: dict[str, str]) -> Package:
+    """The package that an entry of a package list describes. Raises UserError for a damaged entry."""
+    name = fields["Package"]
+    size, sha256 = fields.get("Size", ""), fields.get("SHA256", "")
+    if not size.isdecimal() or not _SHA256.match(sha256) or not fields.get("Version") or not fields.get("Filename"):
+        raise UserError(f"The mirror's entry for package {name} is incomplete; use another mirror.")
+    file = Hashed(_safe_path(fields["Filename"]), int(size), sha256)
+    return Package(name, fields["Version"], fields.get("Architecture", ""), fields.get("Depends", ""), file)
 
 
 def choose_package(index: bytes, name: str, version: str | None = None) -> Package:
@@ -180,15 +190,6 @@ def _stanzas_of(index: bytes, name: str) -> Iterator[str]:
         if position == start or index[position - 1 : position] == b"\n":
             yield index[start:end].decode("utf-8", "replace")
         position = index.find(line, position + 1)
-
-
-def _package(fields: dict[str, str]) -> Package:
-    name = fields["Package"]
-    size, sha256 = fields.get("Size", ""), fields.get("SHA256", "")
-    if not size.isdecimal() or not _SHA256.match(sha256) or not fields.get("Version") or not fields.get("Filename"):
-        raise UserError(f"The mirror's entry for package {name} is incomplete; use another mirror.")
-    file = Hashed(_safe_path(fields["Filename"]), int(size), sha256)
-    return Package(name, fields["Version"], fields.get("Architecture", ""), fields.get("Depends", ""), file)
 
 
 def _safe_path(path: str) -> str:

@@ -58,6 +58,16 @@ class Apt(msgspec.Struct, frozen=True):
                 found.setdefault(uri, uri.endswith("/debian"))
         return sorted(found, key=lambda uri: not found[uri])
 
+    def security_mirrors(self) -> list[str]:
+        """Roots of the archives that hold security updates, without trailing slash, in the order of the sources."""
+        named = {
+            source.uri.rstrip("/"): True
+            for source in self.sources
+            if "security" in source.uri.rstrip("/").rpartition("/")[2]
+            or any(suite.partition("/")[0].endswith("-security") for suite in source.suites)
+        }
+        return [uri for uri in named if urlsplit(uri).scheme in ("http", "https") and "$(" not in uri]
+
     def proxy(self, url: str) -> str | None:
         """The proxy that apt would use for this URL; "DIRECT" for none on purpose, None where apt says nothing."""
         parts = urlsplit(url)

@@ -1,6 +1,7 @@
 """Files and folders that appear and disappear as a whole."""
 
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
@@ -47,6 +48,23 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with told_plainly(f"read {path}"), open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Give a file, once its content is safe, another name on the same file system."""
+    with told_plainly(f"write {target}"):
+        descriptor = os.open(source, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(source, target)
 
 
 def rename_folder(source: Path, target: Path) -> None:

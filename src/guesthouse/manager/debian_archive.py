@@ -3,7 +3,9 @@
 The chain: keyring -> InRelease -> hash of the package list -> hash of each package.
 """
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from guesthouse.manager.progress import Progress
 
 RELEASE_LIMIT = 16 << 20
 COMPONENT = "main"
+AT_A_TIME = 4
+"""Downloads: more would be unkind to a mirror."""
 
 
 class Archive(msgspec.Struct, frozen=True):
@@ -68,6 +72,39 @@ def fetch_package(
     data = read_file(path) or b""
     debian.check_file(data, package.file)
     return data
+
+
+def fetch_packages(
+    archive: Archive, packages: Sequence[debian.Package], folder: Path, downloader: Downloader, progress: Progress
+) -> list[Path]:
+    """The files of these packages, checked, several fetched at a time; see `fetch_package` for the rest."""
+    progress.begin(f"{len(packages)} packages", sum(package.file.size for package in packages))
+    lock = threading.Lock()
+
+    def advance(amount: int) -> None:
+        with lock:
+            progress.advance(amount)
+
+    def fetch(package: debian.Package) -> Path:
+        path = folder / f"{package.file.sha256}.part"
+        url = f"{archive.mirror}/{package.file.path}"
+        downloader.fetch_file(url, path, package.file.size, package.file.sha256, advance)
+        return path
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        try:
+            return list(pool.map(fetch, packages))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def has_suite(mirror: str, suite: str, downloader: Downloader) -> bool:
+    """Whether a mirror has a suite; whoever uses it checks its signature."""
+    try:
+        return bool(downloader.fetch(f"{mirror}/dists/{suite}/InRelease", RELEASE_LIMIT))
+    except UserError:
+        return False
 
 
 def forget_download(package: debian.Package, folder: Path) -> None:

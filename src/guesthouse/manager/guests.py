@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from guesthouse.errors import UserError
-from guesthouse.guest.guest_file import GuestFile, changed, resolved
+from guesthouse.guest.guest_file import Disk, GuestFile, changed, resolved
 from guesthouse.guest.guest_toml import FILE, parse, write
 from guesthouse.host.user_folders import data_folder, list_folder, read_file, write_file
 from guesthouse.host.whole_folders import link_or_copy, remove_folder, rename_folder, temporary_folder
+from guesthouse.manager.image_disks import disk_for_guest
 from guesthouse.manager.store import Image
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
@@ -70,11 +71,13 @@ def create(name: str, image: Image, fields: Mapping[str, Any]) -> None:
     with temporary_folder(guests_folder()) as made:
         files = {"kernel": image.kernel, "initrd": image.initrd}
         placed = {role: link_or_copy(path, made / path.name).name for role, path in files.items() if path}
+        disks = (Disk(disk_for_guest(image.disk, made).name),) if image.disk else ()
         guest = msgspec.structs.replace(
             guest,
             name=name,
             image=image.definition.name,
             description=image.definition.description,
+            disks=(*disks, *guest.disks),
             append=" ".join(filter(None, [image.definition.append, guest.append])),
             **placed,
         )

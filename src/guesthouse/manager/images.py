@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from guesthouse.manager.pull import PullOptions, ensure_image
+from guesthouse.manager.pull import ensure_image
+from guesthouse.manager.pull_source import PullOptions
 from guesthouse.manager.store import Image, ImageStore
 
 

@@ -6,11 +6,11 @@ from typing import Protocol
 class Progress(Protocol):
     """Told of one step after the other."""
 
-    def begin(self, label: str, total: int | None) -> None:
-        """A step begins; `total` is its size in bytes where that is known. An earlier step has ended."""
+    def begin(self, label: str, total: int | None, unit: str = "bytes") -> None:
+        """A step begins; `total` is its size where that is known, in the unit. An earlier step has ended."""
 
     def advance(self, amount: int) -> None:
-        """So many bytes more are done; negative where the step starts over."""
+        """So much more is done; negative where the step starts over."""
 
     def note(self, text: str) -> None:
         """One sentence that the user may want to see, between or within steps."""
@@ -19,7 +19,7 @@ class Progress(Protocol):
 class SilentProgress:
     """Says nothing."""
 
-    def begin(self, label: str, total: int | None) -> None:
+    def begin(self, label: str, total: int | None, unit: str = "bytes") -> None:
         """Ignored."""
 
     def advance(self, amount: int) -> None:

@@ -22,6 +22,7 @@ from guesthouse.host.user_folders import (
     remove_file,
     write_file,
 )
+from guesthouse.host.whole_folders import file_digest, move_file, temporary_folder
 
 DEFINITION = "image.json"
 FORMAT = 1
@@ -32,13 +33,15 @@ _FILE_NAME = re.compile(r"[a-z]+-[0-9a-f]{16}\Z")
 class ImageDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `image.json` holds.
 
-    `kernel` and `initrd` name files beside it ("" for no initrd); `append` is added to the kernel's parameters;
-    `packages` maps the packages it was built from to their versions; `recipe` says which way of building made it.
+    `kernel`, `initrd` and `disk` name files beside it ("" for none); guests get a disk of their own that starts as a
+    copy of `disk`. `append` is added to the kernel's parameters; `packages` maps the packages it was built from to
+    their versions; `recipe` says which way of building made it.
     """
 
     name: str
     kernel: str
     initrd: str = ""
+    disk: str = ""
     append: str = ""
     description: str = ""
     packages: dict[str, str] = {}
@@ -48,7 +51,7 @@ class ImageDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def file_names(definition: ImageDefinition) -> list[str]:
     """The files beside `image.json` that a definition names."""
-    return [name for name in (definition.kernel, definition.initrd) if name]
+    return [name for name in (definition.kernel, definition.initrd, definition.disk) if name]
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -66,6 +69,11 @@ class Image(msgspec.Struct, frozen=True):
     def initrd(self) -> Path | None:
         """The initramfs, where it has one."""
         return self.folder / self.definition.initrd if self.definition.initrd else None
+
+    @property
+    def disk(self) -> Path | None:
+        """The disk that guests get copies of, where it has one."""
+        return self.folder / self.definition.disk if self.definition.disk else None
 
 
 class ImageStore:
@@ -93,22 +101,31 @@ class ImageStore:
             raise _damaged(name, "a newer program made it, or its files have other names")
         return Image(definition, folder)
 
-    def put(self, definition: ImageDefinition, files: Mapping[str, bytes]) -> Image:
-        """Store or replace an image; `files` has "kernel" and perhaps "initrd", whose names are put in the definition.
+    def put(self, definition: ImageDefinition, files: Mapping[str, bytes | Path]) -> Image:
+        """Store or replace an image; `files` has "kernel" and perhaps "initrd" and "disk", by their content or path.
 
+        A file that is given by its path moves into the store; it must be on the same file system (see `workplace`).
         Hold the image's lock meanwhile.
         """
         folder = self._image_folder(definition.name)
         make_folder(folder)
         kept = {DEFINITION, *self._files_of(definition.name)}
-        names = {role: f"{role}-{hashlib.sha256(data).hexdigest()[:16]}" for role, data in files.items()}
+        names = {role: f"{role}-{_digest(data)[:16]}" for role, data in files.items()}
         for role, data in files.items():
-            write_file(folder / names[role], data)
-        changed = msgspec.structs.replace(definition, kernel=names["kernel"], initrd=names.get("initrd", ""))
+            if isinstance(data, Path):
+                move_file(data, folder / names[role])
+            else:
+                write_file(folder / names[role], data)
+        named = {role: names.get(role, "") for role in ("kernel", "initrd", "disk")}
+        changed = msgspec.structs.replace(definition, **named)
         write_file(folder / DEFINITION, msgspec.json.format(msgspec.json.encode(changed), indent=2) + b"\n")
         for name in set(list_folder(folder)) - kept - set(names.values()):
             remove_file(folder / name)
         return Image(changed, folder)
+
+    def workplace(self) -> AbstractContextManager[Path]:
+        """A folder for large files in the making, on the store's file system, that is gone behind the `with`."""
+        return temporary_folder(self.folder)
 
     def lock(self, name: str, waiting: Callable[[], None] | None = None) -> AbstractContextManager[None]:
         """The right to replace an image, held inside a `with`; where another process has it, `waiting` is called."""
@@ -131,6 +148,10 @@ class ImageStore:
         except UserError:
             return []
         return file_names(image.definition) if image else []
+
+
+def _digest(data: bytes | Path) -> str:
+    return file_digest(data) if isinstance(data, Path) else hashlib.sha256(data).hexdigest()
 
 
 def _damaged(name: str, why: str) -> UserError:
