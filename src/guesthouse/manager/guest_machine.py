@@ -23,6 +23,7 @@ def build_machine(plan: Plan, console: CharacterBackend | None, ports: Mapping[s
         cpus=plan.cpus,
         disks=[(disk.file, disk.readonly) for disk in plan.disks],
         ports=ports,
+        shares=plan.shares,
         console=console,
         engine=plan.engine,
         clock=plan.clock,

@@ -16,6 +16,7 @@ from guesthouse.virtual.devices.virtio.console import VirtioConsole
 from guesthouse.virtual.devices.virtio.entropy import VirtioEntropy
 from guesthouse.virtual.devices.virtio.function import Function, Nothing
 from guesthouse.virtual.devices.virtio.mmio import VirtioMmio
+from guesthouse.virtual.devices.virtio.ninep import VirtioNinep
 from guesthouse.virtual.devices.virtio.pci import VirtioPci
 from guesthouse.virtual.devices.wires import Wires
 
@@ -49,6 +50,7 @@ CATALOGUE: dict[str, Maker] = {
     "virtio-console": _slot(VirtioConsole),
     "virtio-balloon": _slot(lambda backend: VirtioBalloon()),
     "virtio-entropy": _slot(VirtioEntropy),
+    "virtio-9p": _slot(VirtioNinep),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -51,6 +52,9 @@ from guesthouse.virtual.spec.state import ProcessorState
 from guesthouse.virtual.storage.block import Image
 from guesthouse.virtual.storage.images import open_image
 
+if TYPE_CHECKING:
+    from guesthouse.virtual.machine.shares import ShareLink
+
 ISA_MODULE = "guesthouse.virtual.isa.riscv64"
 RNG_SEED_BYTES = 32
 A0, A1, A2 = 10, 11, 12
@@ -78,14 +82,20 @@ class Monitor(Environment):
 
 
 class Backends(msgspec.Struct, frozen=True):
-    """The host's ends: disks in the order of the slots, ports by name; `opened` are closed with the machine."""
+    """The host's ends: disks in the order of the slots, ports by name, shared folders.
+
+    `opened` are closed with the machine.
+    """
 
     disks: Sequence[BlockBackend] = ()
     ports: Mapping[str, PortBackend] | None = None
     opened: Sequence[Image] = ()
+    shares: Sequence[ShareLink] = ()
 
 
-def open_backends(disks: Sequence[Disk], ports: Mapping[str, PortBackend] | None) -> Backends:
+def open_backends(
+    disks: Sequence[Disk], ports: Mapping[str, PortBackend] | None, shares: Sequence[ShareLink] = ()
+) -> Backends:
     """The host's ends, with the disks that are given as a path, or as (path, readonly), opened."""
     backends: list[BlockBackend] = []
     opened: list[Image] = []
@@ -99,7 +109,7 @@ def open_backends(disks: Sequence[Disk], ports: Mapping[str, PortBackend] | None
         for image in opened:
             image.close()
         raise
-    return Backends(backends, ports, opened)
+    return Backends(backends, ports, opened, shares)
 
 
 class Core:
@@ -178,6 +188,7 @@ class Core:
 
     def _build(self, backends: Backends) -> None:
         self._opened = backends.opened
+        self._shares = backends.shares
         ends: dict[str, object] = {boards.CONSOLE: ConsoleBackend(self.console), "entropy": self.entropy}
         functions: list[tuple[str, str | None]] = []
         for number, disk in enumerate(backends.disks):
@@ -189,6 +200,10 @@ class Core:
             named = [PortDefinition(name, backend) for name, backend in backends.ports.items()]
             functions.append(("virtio-console", "ports"))
             ends["ports"] = [PortDefinition("guesthouse.console"), *named]
+        for number, share in enumerate(backends.shares):
+            share.connect(self.inbox, wait=self.clock.counted)
+            functions.append(("virtio-9p", f"share{number}"))
+            ends[f"share{number}"] = share
         self.board = boards.virt(functions, self.definition.bus, self.definition.memory)
         wires = [
             InterruptWire(cpu.state, bit, cpu.wake)
@@ -300,11 +315,15 @@ class Core:
             self.memory.close()
             for disk in self._opened:
                 disk.close()
+            for share in self._shares:
+                share.close()
 
 
-def check_slots(disks: int, ports: bool, bus: str) -> None:
+def check_slots(disks: int, ports: bool, bus: str, shares: int = 0) -> None:
     """Raise UserError where the board lacks slots for so many devices."""
-    free, on_pci = (boards.SLOTS[name] - 1 - int(ports) for name in (bus, "pci"))
+    free, on_pci = (boards.SLOTS[name] - 1 - int(ports) - shares for name in (bus, "pci"))
+    hint = ", or choose the bus pci, which has room" if free < disks <= on_pci else ""
+    if free < 0:
+        raise UserError(f"The board has no room for {shares} shared folders; take some away{hint}.")
     if disks > free:
-        hint = ", or choose the bus pci, which has room" if free < disks <= on_pci else ""
         raise UserError(f"The board has room for {free} disks, but {disks} are asked for; take some away{hint}.")

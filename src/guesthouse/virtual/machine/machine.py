@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from guesthouse.errors import UserError
-from guesthouse.guest.definition import Definition, File, check, parse_size
+from guesthouse.guest.definition import Definition, File, Share, check, parse_size
 from guesthouse.virtual.devices.wires import CharacterBackend, PortBackend
 from guesthouse.virtual.machine import snapshot
 from guesthouse.virtual.machine.board import Devices
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from guesthouse.virtual.machine.gdb.debugger import Debugger
     from guesthouse.virtual.machine.gdb.port import DebuggerPort
 
-GDB = "guesthouse.virtual.machine.gdb"  # imported where it is asked for: most machines are never debugged
+# Imported where they are asked for: most machines are never debugged, and share no folders.
+GDB = "guesthouse.virtual.machine.gdb"
+SHARES = "guesthouse.virtual.machine.shares"
 
 Source = bytes | str | Path
 
@@ -68,6 +70,7 @@ class Machine:
         budget) they take turns in one thread instead.
     disks: paths, (path, readonly) or block backends, in the order of the virtio slots.
     ports: the host's ends of the ports of a virtio console, by name.
+    shares: folders of the host, `Share(path, tag)`, for the guest to mount by their tags.
     console: gets the console's output; `machine.console` has it in any case.
     engine: "auto", "interpreter", "stitcher", "translator" or "reference".
     clock: "host", or "instructions": one nanosecond an instruction, waiting jumps to the next event, and all
@@ -90,6 +93,7 @@ class Machine:
         cpus: int = 1,
         disks: Sequence[Disk] = (),
         ports: Mapping[str, PortBackend] | None = None,
+        shares: Sequence[Share] = (),
         console: CharacterBackend | None = None,
         engine: str = "auto",
         clock: str = "host",
@@ -116,6 +120,7 @@ class Machine:
             disks=tuple(_disk_name(disk) for disk in disks),
             ports=tuple(ports or ()),
             bus=bus,
+            shares=tuple(shares),
             reboot=reboot,
         )
         self._build(definition, engine, disks, ports, console)
@@ -134,8 +139,9 @@ class Machine:
         console: CharacterBackend | None,
     ) -> None:
         check(definition)
-        check_slots(len(disks), bool(ports), definition.bus)
-        backends = open_backends(disks, ports)
+        check_slots(len(disks), bool(ports), definition.bus, len(definition.shares))
+        links = [import_module(SHARES).ShareLink(share) for share in definition.shares]
+        backends = open_backends(disks, ports, links)
         self.console = Console(console, self.run)
         self._core = core = Core(definition, engine, backends, self.console)
         self._hooks = Hooks([cpu.engine for cpu in core.cpus], core.inbox.post)

@@ -50,7 +50,7 @@ class GuestMemory:
             parts.append(bytes(self.mapping.view[offset : offset + step]))
         return b"".join(parts)
 
-    def write(self, address: int, data: bytes) -> None:
+    def write(self, address: int, data: bytes | memoryview) -> None:
         """Copy in, through the gate; raises BadAddress outside RAM before anything changed."""
         offset, length = address - self.base, len(data)
         if offset >= 0 and offset % PAGE + length <= PAGE and offset + length <= self.size:

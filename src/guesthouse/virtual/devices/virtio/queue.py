@@ -55,7 +55,7 @@ class Chain(msgspec.Struct):
         """Copy up to `length` bytes from byte `start` of what the driver gives."""
         return b"".join(memory.read(address, count) for address, count in _window(self.readable, start, length))
 
-    def write(self, memory: Memory, start: int, data: bytes) -> None:
+    def write(self, memory: Memory, start: int, data: bytes | memoryview) -> None:
         """Copy `data` to byte `start` of the driver's room; what does not fit is dropped."""
         position = 0
         for address, count in _window(self.writable, start, len(data)):
