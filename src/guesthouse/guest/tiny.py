@@ -22,7 +22,7 @@ DISK_MODULES = ("ext4",)
 """Loaded where there is a disk, else on demand: they cost as much as the whole start of the kernel."""
 
 SHARE_MODULES = ("9p", "9pnet_virtio")
-"""Loaded on demand, by `mount -t 9p`."""
+"""Loaded on demand, by `mount -t 9p`, where the package has them."""
 
 OPTIONAL_MODULES = ("crc32c_generic",)
 """ext4 asks for this checksum by its purpose, not by name; later kernels have it built in."""
@@ -124,7 +124,7 @@ def _module_entries(files: dict[str, bytes], folder: str) -> list[cpio.Entry]:
     both = always | {
         module_name(path): data for path, data in load_order(DISK_MODULES, modules, builtin, OPTIONAL_MODULES)
     }
-    packed = both | {module_name(path): data for path, data in load_order(SHARE_MODULES, modules, builtin)}
+    packed = both | {module_name(path): data for path, data in load_order((), modules, builtin, SHARE_MODULES)}
     information = {name: module_information(data) for name, data in packed.items()}
     needs = {name: _needs(fields) for name, fields in information.items()}
     dependencies = "".join(
