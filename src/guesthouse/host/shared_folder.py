@@ -224,12 +224,16 @@ class SharedFolder:
         """Find a name in a directory; the place is known already where the name still leads to the same file."""
         directory = self._descriptor(place)
         known = place.children.get(_checked(name))
-        if known is not None:
+        if known is not None and known.descriptor >= 0:
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
             if (found.st_dev, found.st_ino) == known.key:
                 return self.hold(known), found
         descriptor = os.open(name, FIND, dir_fd=directory)
         found = os.fstat(descriptor)
+        if known is not None and (found.st_dev, found.st_ino) == known.key and known.descriptor < 0:
+            known.descriptor = descriptor
+            self._open[known] = None
+            return self.hold(known), found
         return self._new(place, name, descriptor, found), found
 
     def stat(self, place: Place) -> os.stat_result:
@@ -287,8 +291,6 @@ class SharedFolder:
 
     def link(self, place: Place, name: bytes, existing: Place) -> None:
         """Give a file another name."""
-        if existing.kind == stat.S_IFDIR:
-            raise _failure(errno.EPERM)
         os.link(
             str(self._descriptor(existing)), _checked(name),
             src_dir_fd=self._processes, dst_dir_fd=self._descriptor(place), follow_symlinks=True,

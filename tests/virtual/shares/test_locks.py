@@ -63,9 +63,7 @@ def test_locks_are_those_of_a_byte_by_byte_model(operations: list[tuple[int, int
         if not blocked:
             for byte in area:
                 byte[owner] = kind
-        wanted = [
-            WRITE if WRITE in byte.values() else READ if READ in byte.values() else UNLOCK for byte in model
-        ]
+        wanted = [WRITE if WRITE in byte.values() else READ if READ in byte.values() else UNLOCK for byte in model]
         if opened and not opened[-1].closed:
             assert opened[-1].bytes == wanted
         else:

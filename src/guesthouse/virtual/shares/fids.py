@@ -109,7 +109,8 @@ class Fids(Generic[PlaceType]):
 
     def remove(self, number: int) -> Fid[PlaceType]:
         """Forget a fid and close what is open; its place is still to be dropped."""
-        fid = self._fids.pop(number)
+        fid = self[number]
+        del self._fids[number]
         if fid.file is not None:
             self.files -= 1
             fid.file.close()
