@@ -10,6 +10,7 @@ import os
 import select
 import socket
 import struct
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -138,5 +139,13 @@ class Companion:
         for descriptor in (self._descriptor, self._bell_reader):
             os.close(descriptor)
         self._descriptor = -1
-        with suppress(OSError):
+        with suppress(ChildProcessError):
+            self.end()
+
+    def end(self) -> None:
+        """Wait for the process, which has been left; one that does not end by itself is killed."""
+        try:
             self._process.wait(LINGER)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -42,7 +42,7 @@ def confine_to_folder(folder: int, readonly: bool) -> Measures:
     """
     done = {"no new privileges": _forbid_privileges()}
     done["landlock"] = restrict_to_folder(LIBC, folder, readonly)
-    done["seccomp"] = forbid_system_calls(LIBC, folder=True)
+    done["seccomp"] = forbid_system_calls(LIBC, folder="read" if readonly else "write")
     return done
 
 

@@ -48,9 +48,12 @@ ALWAYS = {
 
 FOLDER = {
     # names in folders, files and their attributes; what may be reached is landlock's to say
-    "openat": 257, "newfstatat": 262, "mkdirat": 258, "unlinkat": 263, "renameat": 264, "linkat": 265, "symlinkat": 266,
-    "readlinkat": 267, "fchmodat": 268, "utimensat": 280, "getdents64": 217, "fstatfs": 138, "renameat2": 316,
-    "preadv2": 327, "fsetxattr": 190, "getxattr": 191, "fgetxattr": 193, "flistxattr": 196, "fremovexattr": 199,
+    "openat": 257, "newfstatat": 262, "readlinkat": 267, "getdents64": 217, "fstatfs": 138, "preadv2": 327,
+    "getxattr": 191, "fgetxattr": 193, "flistxattr": 196,
+}  # fmt: skip
+FOLDER_CHANGES = {
+    "mkdirat": 258, "unlinkat": 263, "renameat": 264, "linkat": 265, "symlinkat": 266, "fchmodat": 268,
+    "utimensat": 280, "fsetxattr": 190, "fremovexattr": 199,
 }  # fmt: skip
 
 
@@ -73,10 +76,8 @@ SOCKETS = [Rule(41, 0, 0xFFFF_FFFF, 2), Rule(41, 0, 0xFFFF_FFFF, 10), Rule(16, 1
 OPEN_FOR_READING = Rule(257, 2, OPEN_CHANGES, 0)  # openat
 
 
-FOLDER_RULES = [
-    Rule(259, 2, 0xF000, 0x1000),  # mknodat: named pipes
-    *(Rule(72, 1, 0xFFFF_FFFF, command) for command in (36, 37)),  # fcntl: F_OFD_GETLK, F_OFD_SETLK
-]
+LOCK_RULES = [Rule(72, 1, 0xFFFF_FFFF, command) for command in (36, 37)]  # fcntl: F_OFD_GETLK, F_OFD_SETLK
+PIPE_RULE = Rule(259, 2, 0xF000, 0x1000)  # mknodat: named pipes
 
 
 def rules(pid: int) -> list[Rule]:
@@ -134,13 +135,14 @@ def seccomp_missing(libc: ctypes.CDLL) -> str:
 
 
 def forbid_system_calls(
-    libc: ctypes.CDLL, reading: bool = False, accepting: bool = False, networking: bool = False, folder: bool = False
+    libc: ctypes.CDLL, reading: bool = False, accepting: bool = False, networking: bool = False, folder: str = ""
 ) -> str:
     """Filter the system calls of every thread of this process; "" or why that is not possible.
 
     With `reading`, files may be opened for reading: to be asked for only where landlock says which. With `accepting`,
-    clients may be taken in at sockets that listen already; with `networking`, connections be made. With `folder`, files
-    may be opened, made and changed, which landlock limits to one folder. Needs no-new-privileges to be set.
+    clients may be taken in at sockets that listen already; with `networking`, connections be made. With `folder`
+    ("read" or "write") files may be opened, or made and changed too, which landlock limits to one folder. Needs
+    no-new-privileges to be set.
     """
     if missing := seccomp_missing(libc):
         return missing
@@ -149,7 +151,10 @@ def forbid_system_calls(
     conditional = [*rules(os.getpid()), *(SOCKETS if networking else []), *([OPEN_FOR_READING] if reading else [])]
     if folder:
         allowed += FOLDER.values()
-        conditional += FOLDER_RULES
+        conditional += LOCK_RULES
+    if folder == "write":
+        allowed += FOLDER_CHANGES.values()
+        conditional.append(PIPE_RULE)
     code = program(allowed, conditional)
     holder = ctypes.create_string_buffer(code, len(code))
     head = struct.pack("<HxxxxxxQ", len(code) // INSTRUCTION.size, ctypes.addressof(holder))
