@@ -36,6 +36,11 @@ if __name__ == "__main__":
 """
 
 
+def parts(text: bytes) -> list[memoryview]:
+    content = memoryview(message(text))
+    return [content[:4], content[4:6], content[6:]]
+
+
 def message(text: bytes) -> bytes:
     return struct.pack("<I", len(text) + 4) + text
 
@@ -67,22 +72,29 @@ def answers(companion: Companion, count: int) -> list[bytes]:
 
 def test_messages_are_answered_in_order(echo: Companion) -> None:
     for index in range(50):
-        echo.send(message(b"%d " % index))
+        echo.send(parts(b"%d " % index))
     assert answers(echo, 50) == [message(b"%d hello" % index) for index in range(50)]
     assert echo.ready and not echo.ended
 
 
 def test_messages_larger_than_the_socket_s_room_go_through(echo: Companion) -> None:
-    large = message(os.urandom(LARGEST - 100))
-    echo.send(large)
+    large = os.urandom(LARGEST - 100)
+    echo.send(parts(large))
     assert not echo.ready
-    echo.send(message(b"small "))
+    echo.send(parts(b"small "))
     started = time.monotonic()
     found: list[bytes] = []
     while len(found) < 2 and time.monotonic() < started + 20:
         echo.push()
         found += [bytes(each) for each in echo.receive()]
-    assert found == [message(large[4:] + b"hello"), message(b"small hello")]
+    assert found == [message(large + b"hello"), message(b"small hello")]
+
+
+def test_messages_in_very_many_parts_go_through(echo: Companion) -> None:
+    text = os.urandom(5000)
+    whole = memoryview(message(text))
+    echo.send([whole[index : index + 1] for index in range(len(whole))])
+    assert answers(echo, 1) == [message(text + b"hello")]
 
 
 def test_a_thread_tells_of_answers_once(echo: Companion) -> None:
@@ -96,10 +108,10 @@ def test_a_thread_tells_of_answers_once(echo: Companion) -> None:
     for turn in range(3):
         told.clear()
         echo.watch(call)
-        echo.send(message(b"x"))
+        echo.send(parts(b"x"))
         assert told.wait(20) and len(calls) == turn + 1
         assert answers(echo, 1) == [message(b"xhello")]
-        echo.send(message(b"y"))
+        echo.send(parts(b"y"))
         assert answers(echo, 1) == [message(b"yhello")]
         time.sleep(0.01)
         assert len(calls) == turn + 1, "not watched any more"
@@ -109,17 +121,17 @@ def test_a_thread_tells_of_answers_once(echo: Companion) -> None:
 def test_its_end_and_nonsense_are_seen(echo: Companion, last: bytes) -> None:
     told = threading.Event()
     echo.watch(told.set)
-    echo.send(message(last))
+    echo.send(parts(last))
     assert told.wait(20)
     while not echo.ended:
         assert echo.wait(10)
         assert list(echo.receive()) == []
-    echo.send(message(b"into the void"))
+    echo.send(parts(b"into the void"))
     assert list(echo.receive()) == []
 
 
 def test_it_ends_when_it_is_left(echo: Companion) -> None:
-    echo.send(message(b"x"))
+    echo.send(parts(b"x"))
     answers(echo, 1)
     echo.close()
     assert echo._process.wait(5) == 0

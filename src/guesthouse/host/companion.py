@@ -19,6 +19,8 @@ from guesthouse.host.worker_process import start_module
 
 SIZE = struct.Struct("<I")
 ROOM = 64 << 10
+MOST_PARTS = 1024
+"""Of what is written at once (IOV_MAX)."""
 LINGER = 2.0
 """Seconds that a process whose socket has been closed may take to end."""
 
@@ -57,13 +59,24 @@ class Companion:
         """Whether everything sent so far is on its way."""
         return not self._left
 
-    def send(self, message: bytes | bytearray) -> None:
-        """Send a message; what the socket does not take goes with `push`."""
-        if self._left:
-            self._left = memoryview(bytes(self._left) + message)
-        else:
-            self._left = memoryview(message)
+    def send(self, parts: Sequence[memoryview]) -> None:
+        """Send a message, in parts; what the socket does not take now is copied, and goes with `push`."""
+        if self._left or len(parts) > MOST_PARTS:
+            self._left = memoryview(b"".join((self._left, *parts)))
             self.push()
+            return
+        try:
+            done = 0 if self.ended else os.writev(self._descriptor, parts)
+        except BlockingIOError:
+            done = 0
+        except OSError:
+            self.ended = True
+            return
+        for index, part in enumerate(parts):
+            if done < len(part):
+                self._left = memoryview(b"".join((part[done:], *parts[index + 1 :])))
+                return
+            done -= len(part)
 
     def push(self) -> None:
         """Send on."""

@@ -237,9 +237,10 @@ class Share:
     def attach(self, device: Any) -> None:
         self.device = device
 
-    def send(self, message: bytes | bytearray) -> None:
+    def send(self, parts: Sequence[memoryview]) -> None:
+        message = b"".join(parts)
         assert self.ready and 7 <= len(message) <= 512 << 10
-        self.sent.append(bytes(message))
+        self.sent.append(message)
         if not self.at_once and len(self.sent) == 4:
             self.ready = False
 

@@ -185,8 +185,8 @@ class ShareBackend(Protocol):
     def ready(self) -> bool:
         """Whether it takes a message now; `proceed` is called when that changes."""
 
-    def send(self, message: bytes | bytearray) -> None:
-        """Take one message of at most 512 KiB; its tag is the device's own, below the queue's size."""
+    def send(self, parts: Sequence[memoryview]) -> None:
+        """Take one message of at most 512 KiB, in parts; its tag is the device's own, below the queue's size."""
 
     def flush(self) -> None:
         """Nothing more is sent now; answers may come from within."""

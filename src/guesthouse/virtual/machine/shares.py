@@ -1,5 +1,7 @@
 """The machine's end of a shared folder: between the device and the process that serves the folder."""
 
+from collections.abc import Sequence
+
 from guesthouse.guest.definition import Share
 from guesthouse.host.companion import Companion
 from guesthouse.host.shared_folder import opened_folder
@@ -50,11 +52,11 @@ class ShareLink:
         """Whether a message is taken now."""
         return self._companion.ready
 
-    def send(self, message: bytes | bytearray) -> None:
+    def send(self, parts: Sequence[memoryview]) -> None:
         """Take one message."""
         self._used = True
         self._under_way += 1
-        self._companion.send(message)
+        self._companion.send(parts)
 
     def flush(self) -> None:
         """Wait for answers a little; those that take longer come by the inbox."""
@@ -69,7 +71,7 @@ class ShareLink:
             self._used = False
             self._resetting = True
             self._serial = self._serial + 1 & 0xFFFF
-            self._companion.send(HEAD.pack(HEAD.size, RESET, self._serial))
+            self._companion.send([memoryview(HEAD.pack(HEAD.size, RESET, self._serial))])
             self._watch()
 
     # What comes back.

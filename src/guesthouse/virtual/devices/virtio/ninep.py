@@ -45,6 +45,8 @@ class VirtioNinep(Function):
         )
         if backend is not None:
             backend.attach(self)
+        self._held_up = False
+        """There may be requests waiting that the server had no room for."""
         self._under_way: dict[int, tuple[Chain, int]] = {}
         self._free = list(range(QUEUE_SIZE))
         self.start()
@@ -59,6 +61,7 @@ class VirtioNinep(Function):
 
     def resume(self) -> None:
         """Forget what was under way before a reset; the server forgets all that the guest has opened."""
+        self._held_up = False
         self._under_way.clear()
         self._free = list(range(QUEUE_SIZE))
         if self.backend is not None:
@@ -66,18 +69,26 @@ class VirtioNinep(Function):
 
     def notify(self, queue: int) -> None:
         """Send the waiting requests on."""
-        self.proceed()
+        self._send_on()
         if self.backend is not None:
             self.backend.flush()
+        self.transport.settle(0)
 
     def proceed(self) -> None:
-        """Send on what waits, as far as the server takes it; then tell the driver of what has been answered."""
+        """Send on what has been held up, and tell the driver of what has been answered."""
+        if self._held_up:
+            self._send_on()
+        self.transport.settle(0)
+
+    def _send_on(self) -> None:
+        """Take what waits, as far as the server takes it."""
+        self._held_up = False
         while self._free and (self.backend is None or self.backend.ready):
             chain = self.transport.take(0)
             if chain is None:
-                break
+                return
             self._forward(chain)
-        self.transport.settle(0)
+        self._held_up = True
 
     def _forward(self, chain: Chain) -> None:
         memory, length = self.transport.memory, chain.to_read
@@ -92,11 +103,10 @@ class VirtioNinep(Function):
             elif self.backend is None:
                 self._refuse(chain, tag, errno.EIO)
             else:
-                message = bytearray(chain.read(memory, 0, length))
+                body = chain.views(memory, HEAD.size, length - HEAD.size)
                 place = self._free.pop()
                 self._under_way[place] = chain, tag
-                TAG.pack_into(message, TAG_OFFSET, place)
-                self.backend.send(message)
+                self.backend.send([memoryview(HEAD.pack(size, kind, place)), *body])
         except BadAddress:
             self._refuse(chain, NO_TAG, errno.EFAULT)
 
