@@ -123,9 +123,9 @@ class Companion:
             self._buffer[: self._end - start] = self._buffer[start : self._end]
             self._end -= start
 
-    def wait(self, seconds: float | None) -> bool:
+    def wait(self, seconds: float) -> bool:
         """Sleep until there is an answer, or for so long; tells whether there is one (or the end)."""
-        return bool(self._poll.poll(None if seconds is None else seconds * 1000))
+        return bool(self._poll.poll(seconds * 1000))
 
     def watch(self, call: Callable[[], object]) -> None:
         """Have a thread call `call`, once, when there is an answer, or room where something is left to be sent."""

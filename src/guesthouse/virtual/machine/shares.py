@@ -13,6 +13,8 @@ SERVER = "guesthouse.virtual.shares.companion"
 NAME = "guest folder"
 PATIENCE = 0.0005
 """Seconds that a guest's processor waits for an answer; to sleep and be woken takes longer than most answers do."""
+LONG_PATIENCE = 30.0
+"""Likewise where time is counted."""
 
 
 class ShareLink:
@@ -26,7 +28,7 @@ class ShareLink:
             first = OPTIONS.pack(share.readonly, share.uid, share.gid)
             self._companion = Companion(SERVER, NAME, [folder], first, MOST_SIZE)
         self.tag = share.tag.encode()
-        self._patience: float | None = PATIENCE
+        self._patience = PATIENCE
         self._inbox: Inbox | None = None
         self._device: ShareDevice | None = None
         self._under_way = 0
@@ -39,7 +41,7 @@ class ShareLink:
         """Tell it where calls are posted to; with `wait` every answer is waited for, as where time is counted."""
         self._inbox = inbox
         if wait:
-            self._patience = None
+            self._patience = LONG_PATIENCE
 
     # What the device calls.
 
