@@ -29,12 +29,12 @@ def test_the_image_has_the_kernel_busybox_and_the_modules_in_order() -> None:
 
 
 def test_the_modules_of_shared_folders_are_there_for_the_kernel_to_ask_for() -> None:
-    files = {path: data for path, _, data, _ in unpack(build_tiny(deb(kernel_files()), PACKAGE).initrd)}
+    files = {path: data for path, _, data, _ in unpack(build_tiny(deb(kernel_files()), PACKAGE, b"").initrd)}
     folder = "usr/lib/modules/6.1-test"
     assert b"9p.ko: 9pnet.ko\n" in files[f"{folder}/modules.dep"] and f"{folder}/9pnet_virtio.ko" in files
     assert files["usr/sbin/modprobe"] == b"../bin/busybox"
     old = {path: data for path, data in kernel_files().items() if "9p" not in path}
-    assert b"9p" not in build_tiny(deb(old), PACKAGE).initrd
+    assert b"9p" not in build_tiny(deb(old), PACKAGE, b"").initrd
 
 
 def names_in(listing: bytes) -> list[str]:

@@ -156,9 +156,9 @@ def _names(message: memoryview, at: int) -> tuple[list[bytes], int]:
     return names, at
 
 
-def encode(name: str, tag: int, **fields: Any) -> bytes:
+def encode(request: str, tag: int, /, **fields: Any) -> bytes:
     """A request, as a client writes it; for tests and tools."""
-    number, text = _FIELDS[name]
+    number, text = _FIELDS[request]
     body = b""
     for field, kind in (item.split(":") for item in text.split()):
         value = fields[field]
