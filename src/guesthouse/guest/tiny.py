@@ -22,7 +22,7 @@ DISK_MODULES = ("ext4",)
 """Loaded where there is a disk, else on demand: they cost as much as the whole start of the kernel."""
 
 SHARE_MODULES = ("9p", "9pnet_virtio")
-"""Loaded on demand, by `mount -t 9p`, where the package has them."""
+"""Loaded on demand, by `mount -t 9p`, where the package has them; until then they stay compressed."""
 
 OPTIONAL_MODULES = ("crc32c_generic",)
 """ext4 asks for this checksum by its purpose, not by name; later kernels have it built in."""
@@ -33,14 +33,7 @@ _DIRECTORIES = (
     ("var/", "log tmp"),
     ("usr/lib/", "guesthouse modules"),
 )
-_LINKS = {
-    "bin": "usr/bin",
-    "sbin": "usr/sbin",
-    "lib": "usr/lib",
-    "var/run": "/run",
-    "etc/mtab": "/proc/self/mounts",
-    "usr/sbin/modprobe": "../bin/busybox",  # what the kernel calls for a module it needs
-}
+_LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "var/run": "/run", "etc/mtab": "/proc/self/mounts"}
 _APPLET = re.compile(rb"[a-z0-9][a-z0-9._+-]*\Z")
 
 
@@ -126,9 +119,15 @@ def _module_entries(files: dict[str, bytes], folder: str) -> list[cpio.Entry]:
     }
     packed = both | {module_name(path): data for path, data in load_order((), modules, builtin, SHARE_MODULES)}
     information = {name: module_information(data) for name, data in packed.items()}
-    needs = {name: _needs(fields) for name, fields in information.items()}
+    stored = {f"{name}.ko": data for name, data in both.items()}
+    names = {name: f"{name}.ko" for name in both}
+    for path, data in modules.items():
+        if (name := module_name(path)) in packed and name not in both:  # compressed, as the package has it
+            names[name] = name + path[path.rindex(".ko") :]
+            stored[names[name]] = data
     dependencies = "".join(
-        f"{name}.ko: {' '.join(f'{need}.ko' for need in needs[name] if need in packed)}\n" for name in packed
+        f"{names[name]}: {' '.join(names[need] for need in _needs(information[name]) if need in packed)}\n"
+        for name in packed
     )
     aliases = "".join(f"alias {alias} {name}\n" for name in packed for alias in information[name].get("alias", []))
     texts = {
@@ -138,7 +137,7 @@ def _module_entries(files: dict[str, bytes], folder: str) -> list[cpio.Entry]:
         "etc/modules-load-disk": "".join(f"/{folder}/{name}.ko\n" for name in both if name not in always),
     }
     entries = [cpio.directory(folder)]
-    entries += [cpio.file(f"{folder}/{name}.ko", data) for name, data in packed.items()]
+    entries += [cpio.file(f"{folder}/{name}", data) for name, data in stored.items()]
     return entries + [cpio.file(path, text.encode()) for path, text in texts.items()]
 
 
