@@ -47,7 +47,7 @@ def tree(tmp_path: Path) -> Path:
         path = share / f"tree/{index % 7}/{index % 3}/file {index}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(dice.randbytes(dice.randrange(3000)))
-    (share / "large").write_bytes(dice.randbytes(20_000_000))
+    (share / "large").write_bytes(dice.randbytes(6_000_000))
     return share
 
 

@@ -1,5 +1,6 @@
 """The machine's end of a shared folder: between the device and the process that serves the folder."""
 
+import time
 from collections.abc import Sequence
 
 from guesthouse.guest.definition import Share
@@ -62,7 +63,8 @@ class ShareLink:
 
     def flush(self) -> None:
         """Wait for answers a little; those that take longer come by the inbox."""
-        while self._under_way and self._companion.wait(self._patience):
+        until = time.monotonic() + self._patience
+        while self._under_way and self._companion.wait(max(0.0, until - time.monotonic())):
             self._take()
         self._watch()
 
