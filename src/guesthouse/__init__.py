@@ -10,6 +10,7 @@ from guesthouse.errors import UserError
 from guesthouse.version import __version__
 
 if TYPE_CHECKING:
+    from guesthouse.guest.definition import Share
     from guesthouse.manager.agent.agent import Agent, AgentError, AgentTimeout
     from guesthouse.manager.agent.machine_port import AgentPort
     from guesthouse.manager.images import image
@@ -27,6 +28,7 @@ __all__ = [
     "Machine",
     "NotSeen",
     "Reason",
+    "Share",
     "Stop",
     "UserError",
     "__version__",
@@ -43,6 +45,7 @@ _PLACES = {
     "Machine": "guesthouse.virtual.machine.machine",
     "NotSeen": "guesthouse.virtual.machine.console",
     "Reason": "guesthouse.virtual.machine.stop",
+    "Share": "guesthouse.guest.definition",
     "Stop": "guesthouse.virtual.machine.stop",
     "image": "guesthouse.manager.images",
 }

@@ -119,5 +119,8 @@ def kernel_files(release: str = "6.1-test") -> dict[str, bytes]:
         f"{folder}/kernel/fs/isofs/isofs.ko": module(),
         f"{folder}/kernel/fs/jbd2/jbd2.ko": module(),
         f"{folder}/kernel/fs/mbcache.ko": module(),
+        f"{folder}/kernel/fs/9p/9p.ko": module("9pnet", "fs-9p"),
+        f"{folder}/kernel/net/9p/9pnet.ko": module(),
+        f"{folder}/kernel/net/9p/9pnet_virtio.ko": module("9pnet", "9p-virtio"),
         f"{drivers}/unwanted.ko": module("missing"),
     }

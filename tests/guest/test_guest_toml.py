@@ -23,7 +23,17 @@ GUESTS = st.builds(
     reboot=st.booleans(),
     command=st.lists(TEXTS, max_size=3).map(tuple),
     disks=st.lists(st.builds(Disk, file=TEXTS, readonly=st.booleans()), max_size=3).map(tuple),
-    shares=st.lists(st.builds(Share, folder=TEXTS, tag=TEXTS, readonly=st.booleans()), max_size=2).map(tuple),
+    shares=st.lists(
+        st.builds(
+            Share,
+            folder=TEXTS,
+            tag=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=7),
+            readonly=st.booleans(),
+            uid=st.integers(0, 65534),
+        ),
+        max_size=2,
+        unique_by=lambda share: share.tag,
+    ).map(tuple),
     network=st.builds(Network, mode=st.sampled_from(["none", "user", "tap:t0"]), publish=st.just(("2222:22",))),
 )
 

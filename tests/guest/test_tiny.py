@@ -9,6 +9,8 @@ from guesthouse.guest.tiny import RECIPE, applet_names, build_tiny
 from tests.guest.packages import busybox, deb, kernel_files, linux_image
 from tests.guest.test_cpio import unpack
 
+PACKAGE = deb({"usr/bin/busybox": busybox()})
+
 
 def test_the_image_has_the_kernel_busybox_and_the_modules_in_order() -> None:
     image = build_tiny(deb(kernel_files()), deb({"usr/bin/busybox": busybox()}), b"program", "1.37")
@@ -27,7 +29,16 @@ def test_the_image_has_the_kernel_busybox_and_the_modules_in_order() -> None:
         assert line.lstrip("/") in files
     folder = "usr/lib/modules/6.1-test"
     assert b"ext4.ko: jbd2.ko mbcache.ko\n" in files[f"{folder}/modules.dep"][1]
-    assert files[f"{folder}/modules.alias"][1] == b"alias fs-ext4 ext4\n"
+    assert files[f"{folder}/modules.alias"][1] == b"alias fs-ext4 ext4\nalias fs-9p 9p\nalias 9p-virtio 9pnet_virtio\n"
+
+
+def test_the_modules_of_shared_folders_are_there_for_the_kernel_to_ask_for() -> None:
+    files = {path: data for path, _, data, _ in unpack(build_tiny(deb(kernel_files()), PACKAGE, b"").initrd)}
+    folder = "usr/lib/modules/6.1-test"
+    assert b"9p.ko: 9pnet.ko\n" in files[f"{folder}/modules.dep"] and f"{folder}/9pnet_virtio.ko" in files
+    assert b"echo /usr/bin/modprobe >/proc/sys/kernel/modprobe" in files["init"]
+    old = {path: data for path, data in kernel_files().items() if "9p" not in path}
+    assert b"9p" not in build_tiny(deb(old), PACKAGE, b"").initrd
 
 
 def names_in(listing: bytes) -> list[str]:

@@ -117,3 +117,90 @@ def test_the_filter_is_a_program_the_kernel_can_take() -> None:
     assert len(code) % INSTRUCTION.size == 0
     assert len(code) // INSTRUCTION.size < 4096
     assert len(set(ALWAYS.values())) == len(ALWAYS)
+
+
+FOLDER = """
+import sys, os, socket
+from guesthouse.host.confinement import confine_to_folder
+folder = os.open(sys.argv[1], os.O_RDONLY)
+processes = os.open("/proc/self/fd", os.O_PATH)
+measures = confine_to_folder(folder, READONLY)
+if measures["seccomp"] or measures["landlock"]:
+    print("not confined"); sys.exit()
+def denied(call, *arguments, **named):
+    try:
+        call(*arguments, **named)
+    except OSError as error:
+        return error.errno in (1, 13)
+    return False
+"""
+
+
+def confined_to_folder(tmp_path: Path, code: str, readonly: bool = False) -> str:
+    share = tmp_path / "share"
+    for name in ("a", "b"):
+        (share / name).mkdir(parents=True)
+    (share / "a/file").write_bytes(b"content")
+    (tmp_path / "secret").write_bytes(b"secret")
+    command = [sys.executable, "-c", FOLDER.replace("READONLY", str(readonly)) + code, str(share)]
+    result = subprocess.run(command, capture_output=True, timeout=20, text=True)
+    assert not result.stderr
+    if result.stdout == "not confined\n":
+        pytest.skip("this host has no seccomp filters, or no landlock")
+    return result.stdout.strip()
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "os.open, '/etc/passwd', os.O_RDONLY",
+        "os.open, '../secret', os.O_RDONLY, dir_fd=folder",
+        "os.open, '../new', os.O_RDWR | os.O_CREAT, dir_fd=folder",
+        "os.unlink, '../secret', dir_fd=folder",
+        "os.rename, 'a/file', '../file', src_dir_fd=folder, dst_dir_fd=folder",
+        "os.mknod, 'device', 0o20666, os.makedev(1, 3), dir_fd=folder",
+        "os.mknod, 'socket', 0o140666, dir_fd=folder",
+        "socket.socket",
+        "os.fork",
+        "os.execv, '/bin/true', ['true']",
+        "os.kill, os.getppid(), 0",
+        "os.chown, 'a/file', 1, 1, dir_fd=folder",
+    ],
+)
+def test_what_a_folder_s_server_is_denied(tmp_path: Path, attempt: str, readonly: bool) -> None:
+    assert confined_to_folder(tmp_path, f"print(denied({attempt}))", readonly) == "True"
+
+
+WORK = """
+os.rename("a/file", "b/file", src_dir_fd=folder, dst_dir_fd=folder)
+place = os.open("b/file", os.O_PATH, dir_fd=folder)
+file = os.open(str(place), os.O_RDWR, dir_fd=processes)
+os.pwrite(file, b"changed", 0); os.fsync(file); os.ftruncate(file, 5)
+os.chmod(str(place), 0o640, dir_fd=processes)
+os.link(str(place), "a/other", src_dir_fd=processes, dst_dir_fd=folder)
+os.mkfifo("pipe", dir_fd=folder); os.symlink("x", "link", dir_fd=folder); os.mkdir("dir", dir_fd=folder)
+print(os.preadv(file, [bytearray(10)], 0), os.fstatvfs(folder).f_bsize > 0)
+"""
+
+
+def test_what_a_folder_s_server_may_do(tmp_path: Path) -> None:
+    assert confined_to_folder(tmp_path, WORK) == "5 True"
+    assert (tmp_path / "share/a/other").read_bytes() == b"chang"
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "os.open, 'a/file', os.O_WRONLY, dir_fd=folder",
+        "os.open, 'new', os.O_RDWR | os.O_CREAT, dir_fd=folder",
+        "os.mkdir, 'new', dir_fd=folder",
+        "os.unlink, 'a/file', dir_fd=folder",
+        "os.chmod, 'a/file', 0o777, dir_fd=folder",
+        "os.utime, 'a/file', (1, 1), dir_fd=folder",
+        "os.setxattr, folder, 'user.x', b''",
+    ],
+)
+def test_what_is_shared_to_be_read_can_t_be_changed(tmp_path: Path, attempt: str) -> None:
+    code = f"print(denied({attempt}), os.read(os.open('a/file', os.O_RDONLY, dir_fd=folder), 10))"
+    assert confined_to_folder(tmp_path, code, readonly=True) == "True b'content'"

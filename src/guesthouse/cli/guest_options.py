@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,11 @@ import msgspec
 from click.core import ParameterSource
 
 from guesthouse.errors import UserError
-from guesthouse.guest.definition import BUSES, CLOCKS, ENGINES, MOST_CPUS, parse_size
+from guesthouse.guest.definition import BUSES, CLOCKS, ENGINES, MOST_CPUS, Share, parse_size
 from guesthouse.guest.guest_file import NETWORKS, TRACES, Disk, GuestFile
 from guesthouse.manager.guest_plan import gdb_port
+
+SHARE_OPTIONS = re.compile(r"(?:(?:ro|rw|[ug]id=[0-9]{1,10})(?:,|\Z))+")
 
 
 class Memory(click.ParamType):  # type: ignore[type-arg]
@@ -42,6 +45,27 @@ class DiskImage(click.ParamType):  # type: ignore[type-arg]
         if path and option in ("readonly", "ro"):
             return Disk(file=path, readonly=True)
         return Disk(file=str(value))
+
+
+class SharedFolder(click.ParamType):  # type: ignore[type-arg]
+    """A folder, the tag behind it, and perhaps more: `ro`, `uid=N`, `gid=N`, with commas between."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Share:
+        """The share; ends with a usage error where it is none."""
+        if isinstance(value, Share):
+            return value
+        text, options = str(value), ""
+        front, _, last = text.rpartition(":")
+        if ":" in front and SHARE_OPTIONS.fullmatch(last):
+            text, options = front, last
+        folder, _, tag = text.rpartition(":")
+        if not folder or not tag:
+            self.fail(f"{value!r} is no shared folder; write it as DIR:TAG, or DIR:TAG:ro.", param, ctx)
+        words = dict(word.partition("=")[::2] for word in options.split(",") if word)
+        uid, gid = int(words.get("uid", 0)), int(words.get("gid", 0))
+        return Share(folder=folder, tag=tag, readonly="ro" in words, uid=uid, gid=gid)
 
 
 class GdbAddress(click.ParamType):  # type: ignore[type-arg]
@@ -100,6 +124,14 @@ OPTIONS = [
     ),
     click.option("--egress", multiple=True, metavar="RULE", help="Allow or deny what the guest may reach."),
     click.option("--pcap", metavar="FILE", help="Write every frame to FILE."),
+    click.option(
+        "--share",
+        "shares",
+        type=SharedFolder(),
+        multiple=True,
+        metavar="DIR:TAG[:ro]",
+        help="Share a folder; the guest's `mount -t 9p -o trans=virtio,version=9p2000.L TAG /mnt` finds it.",
+    ),
     click.option("--memory", type=Memory(), help="RAM, 64M to 16G.  [default: 512M]"),
     click.option("--cpus", type=click.IntRange(1, MOST_CPUS), help="Processors of the guest.  [default: 1]"),
     click.option("--bus", type=click.Choice(BUSES), help="Where virtio devices are.  [default: mmio]"),

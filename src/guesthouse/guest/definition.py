@@ -12,6 +12,9 @@ MIB = 1 << 20
 LEAST_MEMORY, MOST_MEMORY = 64 * MIB, 16 << 30
 MOST_CPUS = 32
 PAGE = 4096
+LONGEST_TAG = 31
+"""Bytes of a shared folder's tag: as many as QEMU takes."""
+NO_USER = (1 << 32) - 1
 CLOCKS = ("host", "instructions")
 BUSES = ("mmio", "pci")
 ENGINES = ("auto", "reference", "interpreter", "stitcher", "translator")
@@ -35,13 +38,30 @@ class File(msgspec.Struct, frozen=True):
         return bool(self.path or self.data)
 
 
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of a definition; unknown names are mistakes."""
+
+
+class Share(Entry, frozen=True):
+    """A folder of the host that the guest mounts by its tag, and whether it may not change anything there.
+
+    `uid` and `gid` are the user and group, in the guest, of files that are the host user's own.
+    """
+
+    folder: str
+    tag: str
+    readonly: bool = False
+    uid: int = 0
+    gid: int = 0
+
+
 class Definition(msgspec.Struct, frozen=True, kw_only=True):
     """A guest as data.
 
     `memory` counts bytes of RAM, `cpus` the processors. `clock` is "host", or "instructions": one nanosecond an
     instruction. Where `seed` is given, all randomness that the guest gets comes from it. `disks` maps serial numbers to
-    whether the disk is read-only, in the order of the slots; `ports` names the ports of a virtio console. `bus` is
-    where virtio devices are: "mmio" or "pci". `reboot`: a reset starts again.
+    whether the disk is read-only, in the order of the slots; `ports` names the ports of a virtio console. `shares` are
+    folders of the host's. `bus` is where virtio devices are: "mmio" or "pci". `reboot`: a reset starts again.
     """
 
     memory: int = 512 * MIB
@@ -55,6 +75,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     disks: tuple[tuple[str, bool], ...] = ()
     ports: tuple[str, ...] = ()
     bus: str = "mmio"
+    shares: tuple[Share, ...] = ()
     reboot: bool = True
 
 
@@ -77,7 +98,20 @@ def check(definition: Definition) -> Definition:
         raise UserError("An initrd without a kernel does nothing; give the kernel too.")
     if "\0" in definition.append:
         raise UserError("The kernel's parameters contain a zero byte; take it out.")
+    check_shares(definition.shares)
     return definition
+
+
+def check_shares(shares: tuple[Share, ...]) -> None:
+    """Raise UserError where folders can't be shared under these tags."""
+    tags = [share.tag for share in shares]
+    for share in shares:
+        if not 0 < len(share.tag.encode()) <= LONGEST_TAG or "\0" in share.tag:
+            raise UserError(f"A shared folder's tag has 1 to {LONGEST_TAG} bytes, not {share.tag!r}; choose another.")
+        if tags.count(share.tag) > 1:
+            raise UserError(f"Two shared folders have the tag {share.tag!r}; choose another for one of them.")
+        if not (0 <= share.uid < NO_USER and 0 <= share.gid < NO_USER):
+            raise UserError(f"User and group of the share {share.tag!r} are numbers below {NO_USER}; choose others.")
 
 
 def parse_size(text: str | int) -> int:

@@ -12,7 +12,18 @@ from typing import Any
 import msgspec
 
 from guesthouse.errors import UserError
-from guesthouse.guest.definition import BUSES, CLOCKS, ENGINES, LEAST_MEMORY, MOST_CPUS, MOST_MEMORY, parse_size
+from guesthouse.guest.definition import (
+    BUSES,
+    CLOCKS,
+    ENGINES,
+    LEAST_MEMORY,
+    MOST_CPUS,
+    MOST_MEMORY,
+    Entry,
+    Share,
+    check_shares,
+    parse_size,
+)
 
 FORMAT = 1
 TRACES = ("instructions", "devices", "traps", "sbi")
@@ -20,22 +31,10 @@ NETWORKS = ("none", "user", "tap", "socket")
 GRANULARITIES = (1, 2, 4, 8, 16)
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A part of a definition; unknown names are mistakes."""
-
-
 class Disk(Entry, frozen=True):
     """A disk image, and whether the guest may not write to it."""
 
     file: str
-    readonly: bool = False
-
-
-class Share(Entry, frozen=True):
-    """A folder of the host that the guest mounts by its tag, and whether it may not write there."""
-
-    folder: str
-    tag: str
     readonly: bool = False
 
 
@@ -106,6 +105,10 @@ def problems(guest: GuestFile) -> Iterator[tuple[str, str]]:
     for name in guest.trace:
         if name not in TRACES:
             yield "trace", f"has {name!r}; choose from {', '.join(TRACES)}"
+    try:
+        check_shares(guest.shares)
+    except UserError as error:
+        yield "shares", f"is wrong: {str(error).rstrip('.')}"
     if guest.network.mode.partition(":")[0] not in NETWORKS:
         yield "network.mode", f"is {guest.network.mode!r}; write none, user, tap:NAME or socket:PATH"
     if guest.signature_granularity not in GRANULARITIES:

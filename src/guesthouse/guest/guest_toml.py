@@ -7,7 +7,8 @@ import tomllib
 import msgspec
 
 from guesthouse.errors import UserError
-from guesthouse.guest.guest_file import Disk, Entry, GuestFile, Network, Share, problems
+from guesthouse.guest.definition import Entry, Share
+from guesthouse.guest.guest_file import Disk, GuestFile, Network, problems
 
 FILE = "guest.toml"
 

@@ -21,6 +21,9 @@ MODULES = ("virtio_mmio", "virtio_blk", "virtio_console", "virtio_net", "virtio_
 DISK_MODULES = ("ext4",)
 """Loaded where there is a disk, else on demand: they cost as much as the whole start of the kernel."""
 
+SHARE_MODULES = ("9p", "9pnet_virtio")
+"""Loaded on demand, by `mount -t 9p`, where the package has them; until then they stay compressed."""
+
 OPTIONAL_MODULES = ("crc32c_generic",)
 """ext4 asks for this checksum by its purpose, not by name; later kernels have it built in."""
 
@@ -114,12 +117,19 @@ def _module_entries(files: dict[str, bytes], folder: str) -> list[cpio.Entry]:
     both = always | {
         module_name(path): data for path, data in load_order(DISK_MODULES, modules, builtin, OPTIONAL_MODULES)
     }
-    information = {name: module_information(data) for name, data in both.items()}
-    needs = {name: _needs(fields) for name, fields in information.items()}
+    packed = both | {module_name(path): data for path, data in load_order((), modules, builtin, SHARE_MODULES)}
+    information = {name: module_information(data) for name, data in packed.items()}
+    stored = {f"{name}.ko": data for name, data in both.items()}
+    names = {name: f"{name}.ko" for name in both}
+    for path, data in modules.items():
+        if (name := module_name(path)) in packed and name not in both:  # compressed, as the package has it
+            names[name] = name + path[path.rindex(".ko") :]
+            stored[names[name]] = data
     dependencies = "".join(
-        f"{name}.ko: {' '.join(f'{need}.ko' for need in needs[name] if need in both)}\n" for name in both
+        f"{names[name]}: {' '.join(names[need] for need in _needs(information[name]) if need in packed)}\n"
+        for name in packed
     )
-    aliases = "".join(f"alias {alias} {name}\n" for name in both for alias in information[name].get("alias", []))
+    aliases = "".join(f"alias {alias} {name}\n" for name in packed for alias in information[name].get("alias", []))
     texts = {
         f"{folder}/modules.dep": dependencies,
         f"{folder}/modules.alias": aliases,
@@ -127,7 +137,7 @@ def _module_entries(files: dict[str, bytes], folder: str) -> list[cpio.Entry]:
         "etc/modules-load-disk": "".join(f"/{folder}/{name}.ko\n" for name in both if name not in always),
     }
     entries = [cpio.directory(folder)]
-    entries += [cpio.file(f"{folder}/{name}.ko", data) for name, data in both.items()]
+    entries += [cpio.file(f"{folder}/{name}", data) for name, data in stored.items()]
     return entries + [cpio.file(path, text.encode()) for path, text in texts.items()]
 
 

@@ -33,6 +33,8 @@ prepare() {
     fi
     hostname -F /etc/hostname
     ip link set lo up
+    # Only now: a starting kernel asks for many modules that are not there, and each would cost a process.
+    echo /usr/bin/modprobe >/proc/sys/kernel/modprobe
 }
 
 trap 'finish poweroff' USR1 USR2

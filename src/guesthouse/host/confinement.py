@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from guesthouse.host.landlock import forbid_files_and_network, landlock_version
+from guesthouse.host.landlock import forbid_files_and_network, landlock_version, restrict_to_folder
 from guesthouse.host.memory import LIBC
 from guesthouse.host.seccomp import forbid_system_calls, seccomp_missing
 
@@ -32,6 +32,17 @@ def confine(readable: Sequence[Path] = (), *, accepting: bool = False, networkin
     done["landlock"] = forbid_files_and_network(LIBC, readable, networking)
     reading = bool(readable) and not done["landlock"]
     done["seccomp"] = forbid_system_calls(LIBC, reading, accepting, networking)
+    return done
+
+
+def confine_to_folder(folder: int, readonly: bool) -> Measures:
+    """Give up, for good, everything that serving one open folder does not need; says which measures hold.
+
+    To be called by the only thread of the process. The namespaces stay: the owners of files are told by them.
+    """
+    done = {"no new privileges": _forbid_privileges()}
+    done["landlock"] = restrict_to_folder(LIBC, folder, readonly)
+    done["seccomp"] = forbid_system_calls(LIBC, folder="read" if readonly else "write")
     return done
 
 

@@ -17,6 +17,8 @@ NET_VERSION, NET_RIGHTS = 4, 0x3
 SCOPE_VERSION, SCOPES = 6, 0x3
 ATTRIBUTE = struct.Struct("<QQQ")
 PATH_BENEATH, READ_FILE, READ_FOLDER = 1, 1 << 2, 1 << 3
+NEVER_SHARED = 1 << 0 | 1 << 6 | 1 << 9 | 1 << 11 | 1 << 15
+"""To execute, to make devices of characters, sockets and devices of blocks, and requests to devices."""
 PATH_RULE = struct.Struct("<Qi")
 
 
@@ -45,6 +47,32 @@ def forbid_files_and_network(libc: ctypes.CDLL, readable: Sequence[Path] = (), n
         for folder in readable:
             _allow_reading(libc, ruleset, folder)
         if libc.syscall(RESTRICT_SELF, ruleset, 0):
+            return os.strerror(ctypes.get_errno())
+    finally:
+        os.close(ruleset)
+    return ""
+
+
+def restrict_to_folder(libc: ctypes.CDLL, descriptor: int, readonly: bool) -> str:
+    """Deny the files outside one open folder, and the network, to this process; "" or why that is not possible.
+
+    In the folder nothing may be executed, and no device or socket be made; with `readonly` files may only be read.
+    Descriptors that are open already keep working. Needs no-new-privileges to be set.
+    """
+    version = landlock_version(libc)
+    if not version:
+        return "the kernel has no landlock"
+    rights = (1 << max(count for since, count in FILE_RIGHTS.items() if since <= version)) - 1
+    net = NET_RIGHTS if version >= NET_VERSION else 0
+    scopes = SCOPES if version >= SCOPE_VERSION else 0
+    size = ATTRIBUTE.size if scopes else 16 if net else 8
+    ruleset = libc.syscall(CREATE_RULESET, ATTRIBUTE.pack(rights, net, scopes), size, 0)
+    if ruleset < 0:
+        return os.strerror(ctypes.get_errno())
+    try:
+        allowed = rights & (READ_FILE | READ_FOLDER if readonly else ~NEVER_SHARED)
+        rule = PATH_RULE.pack(allowed, descriptor)
+        if libc.syscall(ADD_RULE, ruleset, PATH_BENEATH, rule, 0) or libc.syscall(RESTRICT_SELF, ruleset, 0):
             return os.strerror(ctypes.get_errno())
     finally:
         os.close(ruleset)

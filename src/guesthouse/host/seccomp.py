@@ -46,6 +46,17 @@ ALWAYS = {
 }  # fmt: skip
 
 
+FOLDER = {
+    # names in folders, files and their attributes; what may be reached is landlock's to say
+    "openat": 257, "newfstatat": 262, "readlinkat": 267, "getdents64": 217, "fstatfs": 138, "preadv2": 327,
+    "getxattr": 191, "fgetxattr": 193, "flistxattr": 196,
+}  # fmt: skip
+FOLDER_CHANGES = {
+    "mkdirat": 258, "unlinkat": 263, "renameat": 264, "linkat": 265, "symlinkat": 266, "fchmodat": 268,
+    "utimensat": 280, "fsetxattr": 190, "fremovexattr": 199,
+}  # fmt: skip
+
+
 class Rule(msgspec.Struct, frozen=True):
     """A system call allowed only where argument `argument`, masked, has this value (its low 32 bits)."""
 
@@ -63,6 +74,10 @@ SOCKETS = [Rule(41, 0, 0xFFFF_FFFF, 2), Rule(41, 0, 0xFFFF_FFFF, 10), Rule(16, 1
 """socket: of IPv4 and IPv6 only; ioctl: FIONBIO, which makes a socket not wait."""
 
 OPEN_FOR_READING = Rule(257, 2, OPEN_CHANGES, 0)  # openat
+
+
+LOCK_RULES = [Rule(72, 1, 0xFFFF_FFFF, command) for command in (36, 37)]  # fcntl: F_OFD_GETLK, F_OFD_SETLK
+PIPE_RULE = Rule(259, 2, 0xF000, 0x1000)  # mknodat: named pipes
 
 
 def rules(pid: int) -> list[Rule]:
@@ -120,20 +135,27 @@ def seccomp_missing(libc: ctypes.CDLL) -> str:
 
 
 def forbid_system_calls(
-    libc: ctypes.CDLL, reading: bool = False, accepting: bool = False, networking: bool = False
+    libc: ctypes.CDLL, reading: bool = False, accepting: bool = False, networking: bool = False, folder: str = ""
 ) -> str:
     """Filter the system calls of every thread of this process; "" or why that is not possible.
 
     With `reading`, files may be opened for reading: to be asked for only where landlock says which. With `accepting`,
-    clients may be taken in at sockets that listen already; with `networking`, connections be made. Needs
+    clients may be taken in at sockets that listen already; with `networking`, connections be made. With `folder`
+    ("read" or "write") files may be opened, or made and changed too, which landlock limits to one folder. Needs
     no-new-privileges to be set.
     """
     if missing := seccomp_missing(libc):
         return missing
     allowed = [*ALWAYS.values(), *([ACCEPT4] if accepting else [])]
     allowed += NETWORKING.values() if networking else []
-    sockets = SOCKETS if networking else []
-    code = program(allowed, [*rules(os.getpid()), *sockets, *([OPEN_FOR_READING] if reading else [])])
+    conditional = [*rules(os.getpid()), *(SOCKETS if networking else []), *([OPEN_FOR_READING] if reading else [])]
+    if folder:
+        allowed += FOLDER.values()
+        conditional += LOCK_RULES
+    if folder == "write":
+        allowed += FOLDER_CHANGES.values()
+        conditional.append(PIPE_RULE)
+    code = program(allowed, conditional)
     holder = ctypes.create_string_buffer(code, len(code))
     head = struct.pack("<HxxxxxxQ", len(code) // INSTRUCTION.size, ctypes.addressof(holder))
     result = libc.syscall(SECCOMP, SET_MODE_FILTER, THREAD_SYNC, head)

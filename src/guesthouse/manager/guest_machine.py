@@ -35,6 +35,7 @@ def build_machine(
         disks=[(disk.file, disk.readonly) for disk in plan.disks],
         ports=ports,
         network=network,
+        shares=plan.shares,
         console=console,
         engine=plan.engine,
         clock=plan.clock,

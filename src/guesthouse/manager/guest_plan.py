@@ -27,6 +27,7 @@ def plan_of(guest: GuestFile, newline: str = "\n") -> Plan:
         append=guest.append,
         firmware=guest.firmware,
         disks=guest.disks,
+        shares=guest.shares,
         memory=parse_size(guest.memory),
         cpus=guest.cpus,
         bus=guest.bus,

@@ -4,6 +4,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from guesthouse.guest.definition import Share
 from guesthouse.guest.guest_file import Disk, Network
 from guesthouse.manager.profile import Profile, Sampling
 
@@ -33,6 +34,7 @@ class Plan(msgspec.Struct, frozen=True, tag="plan"):
     append: str = ""
     firmware: str = ""
     disks: tuple[Disk, ...] = ()
+    shares: tuple[Share, ...] = ()
     memory: int = 512 << 20
     cpus: int = 1
     bus: str = "mmio"

@@ -224,6 +224,45 @@ class Dice:
         return self.random.randbytes(count)
 
 
+class Share:
+    """A share whose server answers every request with an error, at once or when it is told to."""
+
+    tag = b"folder"
+
+    def __init__(self, at_once: bool = True) -> None:
+        self.at_once, self.ready = at_once, True
+        self.sent: list[bytes] = []
+        self.resets = 0
+
+    def attach(self, device: Any) -> None:
+        self.device = device
+
+    def send(self, parts: Sequence[memoryview]) -> None:
+        message = b"".join(parts)
+        assert self.ready and 7 <= len(message) <= 512 << 10
+        self.sent.append(message)
+        if not self.at_once and len(self.sent) == 4:
+            self.ready = False
+
+    def answer(self, content: bytes = bytes((11, 0, 0, 0, 7, 0, 0, 5, 0, 0, 0))) -> None:
+        """Answer what has been sent, the last first."""
+        sent, self.sent = self.sent, []
+        for message in reversed(sent):
+            answer = bytearray(content)
+            answer[5:7] = message[5:7]
+            self.device.answer(memoryview(answer))
+        self.ready = True
+        self.device.proceed()
+
+    def flush(self) -> None:
+        if self.at_once and self.sent:
+            self.answer()
+
+    def reset(self) -> None:
+        self.sent.clear()
+        self.resets += 1
+
+
 def backend(kind: str) -> Any:
     """A backend of the type a kind of device asks for."""
     if kind == "uart":
@@ -232,6 +271,8 @@ def backend(kind: str) -> Any:
         return Disk()
     if kind == "virtio-console":
         return [PortDefinition("console", Output()), PortDefinition("guesthouse.control", Output())]
+    if kind == "virtio-9p":
+        return Share()
     return Dice() if kind == "virtio-entropy" else None
 
 

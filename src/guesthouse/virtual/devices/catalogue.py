@@ -17,6 +17,7 @@ from guesthouse.virtual.devices.virtio.entropy import VirtioEntropy
 from guesthouse.virtual.devices.virtio.function import Function, Nothing
 from guesthouse.virtual.devices.virtio.mmio import VirtioMmio
 from guesthouse.virtual.devices.virtio.net import VirtioNet
+from guesthouse.virtual.devices.virtio.ninep import VirtioNinep
 from guesthouse.virtual.devices.virtio.pci import VirtioPci
 from guesthouse.virtual.devices.wires import Wires
 
@@ -55,6 +56,7 @@ CATALOGUE: dict[str, Maker] = {
     "virtio-balloon": _slot(lambda backend: VirtioBalloon()),
     "virtio-entropy": _slot(VirtioEntropy),
     "virtio-net": _card,
+    "virtio-9p": _slot(VirtioNinep),
 }
 
 

@@ -189,6 +189,43 @@ class Work(Protocol):
         """
 
 
+class ShareDevice(Protocol):
+    """What a server of 9P messages gives its answers to."""
+
+    def answer(self, message: memoryview) -> None:
+        """Take one answer, which belongs to the device; they come in any order."""
+
+    def proceed(self) -> None:
+        """The last of some answers has come, or there is room for messages again."""
+
+    def fail(self) -> None:
+        """The server is gone."""
+
+
+class ShareBackend(Protocol):
+    """A server of 9P messages for one guest."""
+
+    def attach(self, device: ShareDevice) -> None:
+        """Hear, once, who gets the answers."""
+
+    @property
+    def tag(self) -> bytes:
+        """The name under which the guest finds the share."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes a message now; `proceed` is called when that changes."""
+
+    def send(self, parts: Sequence[memoryview]) -> None:
+        """Take one message of at most 512 KiB, in parts; its tag is the device's own, below the queue's size."""
+
+    def flush(self) -> None:
+        """Nothing more is sent now; answers may come from within."""
+
+    def reset(self) -> None:
+        """Forget everything: no answer to what was sent before comes any more."""
+
+
 class Entropy(Protocol):
     """A source of random bytes: the host's, or seeded."""
 

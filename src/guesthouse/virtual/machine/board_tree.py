@@ -215,5 +215,6 @@ DEVICE_NODES: dict[str, Callable[[Slot, Boot], Node | None]] = {
     "virtio-console": _virtio,
     "virtio-entropy": _virtio,
     "virtio-net": _virtio,
+    "virtio-9p": _virtio,
 }
 """How each kind of the catalogue looks in the tree."""

@@ -54,6 +54,7 @@ from guesthouse.virtual.storage.images import open_image
 
 if TYPE_CHECKING:
     from guesthouse.virtual.machine.network import NetworkLink
+    from guesthouse.virtual.machine.shares import ShareLink
 
 ISA_MODULE = "guesthouse.virtual.isa.riscv64"
 RNG_SEED_BYTES = 32
@@ -82,16 +83,23 @@ class Monitor(Environment):
 
 
 class Backends(msgspec.Struct, frozen=True):
-    """The host's ends: disks in the order of the slots, ports by name; `opened` are closed with the machine."""
+    """The host's ends: disks in the order of the slots, ports by name, shared folders.
+
+    `opened` are closed with the machine.
+    """
 
     disks: Sequence[BlockBackend] = ()
     ports: Mapping[str, PortBackend] | None = None
     opened: Sequence[Image] = ()
     network: NetworkLink | None = None
+    shares: Sequence[ShareLink] = ()
 
 
 def open_backends(
-    disks: Sequence[Disk], ports: Mapping[str, PortBackend] | None, network: NetworkLink | None = None
+    disks: Sequence[Disk],
+    ports: Mapping[str, PortBackend] | None,
+    network: NetworkLink | None = None,
+    shares: Sequence[ShareLink] = (),
 ) -> Backends:
     """The host's ends, with the disks that are given as a path, or as (path, readonly), opened."""
     backends: list[BlockBackend] = []
@@ -106,7 +114,7 @@ def open_backends(
         for image in opened:
             image.close()
         raise
-    return Backends(backends, ports, opened, network)
+    return Backends(backends, ports, opened, network, shares)
 
 
 class Core:
@@ -185,6 +193,7 @@ class Core:
 
     def _build(self, backends: Backends) -> None:
         self._opened = backends.opened
+        self._shares = backends.shares
         ends: dict[str, object] = {boards.CONSOLE: ConsoleBackend(self.console), "entropy": self.entropy}
         functions: list[tuple[str, str | None]] = []
         for number, disk in enumerate(backends.disks):
@@ -201,6 +210,10 @@ class Core:
             self.network.connect(self.inbox)
             functions.append(("virtio-net", "network"))
             ends["network"] = self.network
+        for number, share in enumerate(backends.shares):
+            share.connect(self.inbox, wait=self.clock.counted)
+            functions.append(("virtio-9p", f"share{number}"))
+            ends[f"share{number}"] = share
         self.board = boards.virt(functions, self.definition.bus, self.definition.memory)
         wires = [
             InterruptWire(cpu.state, bit, cpu.wake)
@@ -314,11 +327,15 @@ class Core:
                 disk.close()
             if self.network is not None:
                 self.network.close()
+            for share in self._shares:
+                share.close()
 
 
 def check_slots(disks: int, others: int, bus: str) -> None:
     """Raise UserError where the board lacks slots for so many disks, and for other devices beside them."""
     free, on_pci = (boards.SLOTS[name] - 1 - others for name in (bus, "pci"))
+    hint = ", or choose the bus pci, which has room" if free < disks <= on_pci else ""
+    if free < 0:
+        raise UserError(f"The board has no room for {others} devices beside its disks; take some away{hint}.")
     if disks > free:
-        hint = ", or choose the bus pci, which has room" if free < disks <= on_pci else ""
         raise UserError(f"The board has room for {free} disks, but {disks} are asked for; take some away{hint}.")

@@ -17,6 +17,8 @@ class Inbox:
         self._state = state
         self._calls: deque[Callable[[], object]] = deque()
         self._event = threading.Event()
+        self.expected = 0
+        """Answers of other processes that somebody will post."""
 
     def post(self, call: Callable[[], object]) -> None:
         """Have `call` done by the thread that runs the machine; from any thread."""
@@ -38,8 +40,8 @@ class Inbox:
 
     @property
     def waiting(self) -> bool:
-        """Whether something has been posted."""
-        return bool(self._calls)
+        """Whether something has been posted, or will be."""
+        return bool(self._calls) or self.expected > 0
 
     def wait(self, seconds: float | None) -> None:
         """Sleep until something is posted, at most so long."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from guesthouse.errors import UserError
-from guesthouse.guest.definition import Definition, File, check, parse_size
+from guesthouse.guest.definition import Definition, File, Share, check, parse_size
 from guesthouse.virtual.devices.wires import CharacterBackend, PortBackend
 from guesthouse.virtual.machine import snapshot
 from guesthouse.virtual.machine.board import Devices
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from guesthouse.virtual.machine.gdb.port import DebuggerPort
     from guesthouse.virtual.machine.network import NetworkLink
 
-GDB = "guesthouse.virtual.machine.gdb"  # imported where it is asked for: most machines are never debugged
+# Imported where they are asked for: most machines are never debugged, and share no folders.
+GDB = "guesthouse.virtual.machine.gdb"
+SHARES = "guesthouse.virtual.machine.shares"
 
 Source = bytes | str | Path
 
@@ -70,6 +72,7 @@ class Machine:
     disks: paths, (path, readonly) or block backends, in the order of the virtio slots.
     ports: the host's ends of the ports of a virtio console, by name.
     network: what its card is plugged into; without one it has no card.
+    shares: folders of the host, `Share(path, tag)`, for the guest to mount by their tags.
     console: gets the console's output; `machine.console` has it in any case.
     engine: "auto", "interpreter", "stitcher", "translator" or "reference".
     clock: "host", or "instructions": one nanosecond an instruction, waiting jumps to the next event, and all
@@ -93,6 +96,7 @@ class Machine:
         disks: Sequence[Disk] = (),
         ports: Mapping[str, PortBackend] | None = None,
         network: NetworkLink | None = None,
+        shares: Sequence[Share] = (),
         console: CharacterBackend | None = None,
         engine: str = "auto",
         clock: str = "host",
@@ -119,6 +123,7 @@ class Machine:
             disks=tuple(_disk_name(disk) for disk in disks),
             ports=tuple(ports or ()),
             bus=bus,
+            shares=tuple(shares),
             reboot=reboot,
         )
         self._build(definition, engine, disks, ports, console, network)
@@ -138,8 +143,9 @@ class Machine:
         network: NetworkLink | None,
     ) -> None:
         check(definition)
-        check_slots(len(disks), bool(ports) + (network is not None), definition.bus)
-        backends = open_backends(disks, ports, network)
+        check_slots(len(disks), bool(ports) + (network is not None) + len(definition.shares), definition.bus)
+        links = [import_module(SHARES).ShareLink(share) for share in definition.shares]
+        backends = open_backends(disks, ports, network, links)
         self.console = Console(console, self.run)
         self._core = core = Core(definition, engine, backends, self.console)
         self._hooks = Hooks([cpu.engine for cpu in core.cpus], core.inbox.post)

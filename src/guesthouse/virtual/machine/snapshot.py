@@ -63,7 +63,12 @@ class Saved(msgspec.Struct, kw_only=True):
 
 
 def save(core: Core, run: Run) -> bytes:
-    """The state between two instructions, with no request of a disk under way."""
+    """The state between two instructions, with no request of a disk under way.
+
+    Raises UserError where folders are shared: what the guest has opened there is not part of the machine.
+    """
+    if core.definition.shares:
+        raise UserError("A machine with shared folders can't be saved; start it without them.")
     core.work.wait()
     if core.work.held:
         raise UserError(f"The machine can't be saved while it stands still. {core.work.held[0].why}")
