@@ -2,7 +2,7 @@
 
 Run it as `python -m benchmarks.network_throughput [MEGABYTES]`. The peer hands over frames of 64 KiB as a guest with
 segmentation offload does, and keeps as little state as that takes; a process of the host sends or swallows. Told are
-megabytes a second, and processor time of the network's process for each frame that crossed the link.
+megabytes a second, and the processor time of the network's process.
 """
 
 import os
@@ -22,7 +22,7 @@ GUEST, GATEWAY = socket.inet_aton("10.0.2.15"), socket.inet_aton("10.0.2.2")
 GUEST_MAC, GATEWAY_MAC = bytes.fromhex("525400123456"), bytes.fromhex("525500676801")
 WINDOW, SCALE = 4 << 20, 7
 SYN, ACK = 2, 16
-RUNS = 3
+RUNS, ECHOES = 3, 10_000
 
 
 class Peer:
@@ -83,6 +83,13 @@ class Peer:
                 self.seq += PAYLOAD
             self.receive()
 
+    def exchange(self) -> None:
+        """Send a byte and wait for one."""
+        self._send(ACK, b"", b"x")
+        self.seq += 1
+        while not self.receive():
+            pass
+
     def download(self, amount: int) -> None:
         """Receive so many bytes, and acknowledge what has come as often as the link runs empty."""
         got = 0
@@ -137,6 +144,34 @@ def measure(work: Callable[[socket.socket], None], upload: bool, amount: int) ->
     return result
 
 
+def _echo(listening: socket.socket) -> None:
+    client = listening.accept()[0]
+    while data := client.recv(1 << 16):
+        client.sendall(data)
+
+
+def measure_echoes() -> float:
+    """The network's seconds of processor time for a byte to a server and one back."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    child = os.fork()
+    if not child:
+        try:
+            _echo(listening)
+        finally:
+            os._exit(0)
+    network = start_network(NetworkPlan(), Loop())
+    peer = Peer(network.device, listening.getsockname()[1])
+    listening.close()
+    cpu = _cpu(network.pid)
+    for _ in range(ECHOES):
+        peer.exchange()
+    cpu = _cpu(network.pid) - cpu
+    network.stop()
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return cpu / ECHOES
+
+
 def main() -> None:
     """Measure both ways, some times in turn."""
     amount = int(sys.argv[1] if len(sys.argv) > 1 else 1000) * 1_000_000 // PAYLOAD * PAYLOAD
@@ -144,10 +179,12 @@ def main() -> None:
         for name, work, upload in (("guest to host", _swallow, True), ("host to guest", _pour, False)):
             seconds, cpu, frames = measure(work, upload, amount)
             print(
-                f"{name}: {amount / seconds / 1e6:6.0f} MB/s, network's processor {amount / cpu / 1e6:6.0f} MB/s,"
+                f"{name}: {amount / seconds / 1e6:6.0f} MB/s; {cpu / (amount / PAYLOAD) * 1e6:5.1f} us for 64 KiB,"
                 f" {cpu / frames * 1e6:5.1f} us a frame, {frames} frames",
                 flush=True,
             )
+        cpu = measure_echoes()
+        print(f"there and back: {cpu * 1e6:5.1f} us for a byte each way", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from guesthouse.virtual.network.addresses import interface_address, is_public, i
 from guesthouse.virtual.network.outside import Problem
 from guesthouse.virtual.network.plan import Forward, NetworkPlan
 from guesthouse.virtual.network.rules import parse_rule
+from guesthouse.virtual.network.udp import build
 from tests.virtual.network.world import GATEWAY, GATEWAY6, GATEWAY_MAC, GUEST_MAC, World
 
 scapy = pytest.importorskip("scapy.all")
@@ -287,10 +288,11 @@ def test_long_datagrams_reach_the_guest_in_fragments() -> None:
 def test_fragments_that_overlap_or_never_end_are_dropped_and_bounded() -> None:
     world = World()
     base = scapy.IP(src="10.0.2.15", dst="93.184.216.34", id=5, proto=17)
-    for offset, size, more in ((0, 64, 1), (4, 64, 1), (8, 64, 0)):
+    data = struct.pack("!HHHH", 9, 99, 104, 0) + bytes(96)
+    for offset, size, more in ((0, 64, 1), (4, 32, 1), (12, 8, 0)):  # the bytes that overlap are as many as lack
         piece = base.copy()
         piece.frag, piece.flags = offset, more
-        exchange(world, ether() / piece / bytes(size))
+        exchange(world, ether() / piece / data[offset * 8 : offset * 8 + size])
     assert not world.outside.sockets
     for number in range(300):
         piece = base.copy()
@@ -463,3 +465,10 @@ def test_visitors_of_forwarded_udp_ports_are_answered_from_there() -> None:
     world.stack.visited(Forward(1234, 7), port, b"six", packed("::1"), 4445)
     (frame,) = world.settle()
     assert (scapy.Ether(frame)[scapy.IPv6].src, scapy.Ether(frame)[scapy.IPv6].dst) == ("fd00:6768::2", "fd00:6768::15")
+
+
+def test_a_datagram_whose_checksum_is_zero_says_so_with_ones() -> None:
+    source, guest = packed("9.9.9.9"), packed("10.0.2.15")
+    fields = {build(source, 9, guest, 10, number.to_bytes(2, "big"))[6:8] for number in range(65536)}
+    assert b"\0\0" not in fields
+    assert b"\xff\xff" in fields

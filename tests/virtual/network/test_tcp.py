@@ -4,8 +4,12 @@ import random
 
 import pytest
 
+from guesthouse.virtual.network.addresses import layout
+from guesthouse.virtual.network.checksum import total
+from guesthouse.virtual.network.link import Link
 from guesthouse.virtual.network.outside import Problem
 from guesthouse.virtual.network.plan import NetworkPlan
+from guesthouse.virtual.network.tcp_wire import LARGEST, Wire
 from tests.virtual.network.tcp_peer import Peer
 from tests.virtual.network.world import ACK, FIN, GATEWAY6, GUEST6, PSH, RST, SYN, World
 
@@ -318,3 +322,74 @@ def test_ports_of_an_ended_connection_may_be_used_again() -> None:
         world.listeners.clear()
         world.tickers.clear()
     assert len(world.outside.streams) == 3
+
+
+def test_the_window_opens_without_being_probed() -> None:
+    world = World()
+    peer, stream = opened(world)
+    stream.room = 0
+    peer.send(DATA * 12)
+    world.run(seconds=2)
+    assert peer.peer_window < 1460
+    world.tickers.clear()
+    before = len(peer.segments)
+    stream.make_room(1 << 40)
+    world.step()
+    world.step()
+    assert len(peer.segments) > before
+    assert peer.peer_window > 100_000
+
+
+def test_a_window_that_opens_by_little_gets_no_little_segments() -> None:
+    world = World()
+    peer, stream = opened(world, window=10 * 1460, scale=0)
+    peer.silent = True
+    stream.give(DATA)
+    world.run(seconds=0.05)
+    sent = [size for _, _, _, size in peer.segments if size]
+    assert sum(sent) == 10 * 1460
+    for _ in range(10):
+        peer.ack += 100  # and so the window ends 100 bytes later
+        peer.emit(peer.nxt, ACK)
+        world.step()
+    assert [size for _, _, _, size in peer.segments if size] == sent
+    peer.ack += 460
+    peer.emit(peer.nxt, ACK)
+    world.run(seconds=0.01)
+    assert [size for _, _, _, size in peer.segments if size] == [*sent, 1460]
+
+
+def test_an_old_segment_does_not_bring_an_old_window_back() -> None:
+    world = World()
+    peer, stream = opened(world)
+    peer.send(b"x" * 100)
+    assert world.run(lambda: peer.una == peer.nxt)
+    peer.emit(peer.nxt, ACK)
+    world.step()
+    peer.emit(peer.nxt - 50, ACK, b"x" * 50, window=0)  # sent before, come after
+    world.run(seconds=0.01)
+    stream.give(DATA[:5000])
+    assert world.run(lambda: len(peer.got) == 5000, 0.1)
+
+
+def test_headers_are_right_for_every_length() -> None:
+    sent: list[bytes] = []
+
+    def transmit(parts) -> bool:
+        sent.append(parts[0])
+        return True
+
+    link = Link(transmit, layout("10.0.2.0/24", ""), 1500, True)
+    for last in range(1, 255, 36):
+        guest = bytes([10, 0, 2, last])
+        link.learn(guest, b"\2\0\0\0\0\1")
+        wire = Wire(link, bytes([203, 255, last, 254]), 80, guest, 4000)
+        wire.limit(1460)
+        if link.mac(guest) is None:
+            continue
+        payload = memoryview(bytes(65535))
+        for size in range(0, LARGEST, 7):
+            wire.send(0.0, 1, 2, ACK, 1000, payload[:size])
+            head = sent.pop()
+            assert total(head[26:46]) == 0
+            assert int.from_bytes(head[28:30], "big") == size + 40
