@@ -116,6 +116,31 @@ def test_calls_give_what_the_kernel_says(agent: Agent, tmp_path: Path) -> None:
         assert agent.run(["echo", "meanwhile"]).stdout == b"meanwhile\n"
 
 
+def test_a_write_that_breaks_off_leaves_the_calls_in_step(agent: Agent, tmp_path: Path) -> None:
+    def broken() -> Iterator[bytes]:
+        yield bytes(100_000)
+        raise OSError("the disk of the host")
+
+    with agent.calls() as calls:
+        with pytest.raises(OSError, match="of the host"):
+            calls.write_file(os.fsencode(tmp_path / "file"), broken())
+        with pytest.raises(CallFailed, match=r"no space left|invalid argument"):
+            calls.write_file(b"/dev/full", [b"x" * 300_000])
+        calls.write_file(os.fsencode(tmp_path / "other"), [b"whole"])
+        assert calls.read_file(os.fsencode(tmp_path / "other")) == b"whole"
+
+
+def test_a_call_that_was_not_waited_for_fails_later(agent: Agent, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    with agent.calls() as calls:
+        calls.change_mode(b"/no/such", 0o600)
+        with pytest.raises(CallFailed, match="can't change '/no/such'"):
+            calls.read_file(os.fsencode(tmp_path / "file"))
+        assert calls.read_file(os.fsencode(tmp_path / "file")) == b"x"  # the answers are still in step
+    with pytest.raises(CallFailed, match="can't change '/no/such'"), agent.calls() as calls:
+        calls.change_time(b"/no/such", 1)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
 def test_calls_of_another_user_have_that_users_rights(agent: Agent, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"x")

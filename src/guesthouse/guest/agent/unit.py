@@ -8,13 +8,10 @@ ENABLED = "/etc/systemd/system/multi-user.target.wants/guesthouse-agent.service"
 """A symbolic link to the unit, so that it is started."""
 
 # The agent finds its port by itself and waits two minutes for it, so that neither udev's names nor its order matter. It
-# starts early: the host may want to look into a start that hangs.
+# starts once people may log in: who hears that it is ready expects a system that is.
 UNIT_TEXT = f"""[Unit]
 Description=Guesthouse guest agent
-DefaultDependencies=no
-After=systemd-remount-fs.service systemd-tmpfiles-setup-dev.service
-Before=shutdown.target
-Conflicts=shutdown.target
+After=network.target systemd-user-sessions.service
 
 [Service]
 ExecStart={EXECUTABLE}

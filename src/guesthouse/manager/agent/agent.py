@@ -237,7 +237,9 @@ class Agent:
         self.wait_ready()
         process = Process(self, Start(calls=True, user=user))
         try:
-            yield Calls(_CallPipe(self, process, patience))
+            calls = Calls(_CallPipe(self, process, patience))
+            yield calls
+            calls.settle()
         finally:
             process.kill()
 

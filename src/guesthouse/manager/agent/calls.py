@@ -89,10 +89,15 @@ Argument = int | bytes | Room
 
 
 class Calls:
-    """System calls, made in their order; paths are bytes, errors raise `CallFailed`."""
+    """System calls, made in their order; paths are bytes, errors raise `CallFailed`.
+
+    Calls that only finish something (closing, permissions, times) are not waited for: where one fails, the next call
+    that is, or `settle`, raises it.
+    """
 
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
+        self._later: deque[str] = deque()
 
     # --- one call -----------------------------------------------------------------------------------------------------
 
@@ -115,6 +120,33 @@ class Calls:
         self._pipe.write(REQUEST.pack(number, mask, len(data), len(data), room.size, 0, *values) + data)
 
     def _receive(self, what: str, most: int = 0) -> tuple[int, bytes]:
+        """The answer to the oldest request that is waited for; those before it are looked at first."""
+        failed = self._settled()
+        answer = self._answer(what, most)
+        if failed is not None:
+            raise failed
+        return answer
+
+    def _settled(self) -> CallFailed | None:
+        failed = None
+        while self._later:
+            try:
+                self._answer(self._later.popleft(), 0)
+            except CallFailed as error:
+                failed = failed or error
+        return failed
+
+    def settle(self) -> None:
+        """Wait for all calls that were not waited for."""
+        if (failed := self._settled()) is not None:
+            raise failed
+
+    def _finish(self, what: str, number: int, *arguments: int | bytes) -> None:
+        """Make a call without waiting for it."""
+        self._send(number, arguments)
+        self._later.append(what)
+
+    def _answer(self, what: str, most: int) -> tuple[int, bytes]:
         result, size, _ = REPLY.unpack(self._pipe.read(REPLY.size))
         if size > most:
             raise UserError("The guest's agent answers with more than was asked for.")
@@ -146,15 +178,17 @@ class Calls:
         try:
             yield file
         finally:
-            self.call(f"can't close {shown(path)}", linux.CLOSE, file)
+            self._finish(f"can't close {shown(path)}", linux.CLOSE, file)
 
-    def read_pieces(self, path: bytes, most: int = MOST_FILE) -> Iterator[bytes]:
-        """The content of a file, at most `most` bytes of it."""
+    def read_pieces(self, path: bytes, most: int = MOST_FILE, *, regular: bool = False) -> Iterator[bytes]:
+        """The content of a file, at most `most` bytes of it; where it is `regular`, less than a piece is its end."""
         what = f"can't read {shown(path)}"
         with self._opened(path, linux.O_RDONLY | linux.O_NONBLOCK) as file:
             while data := self.fill(what, linux.READ, file, Room(min(PIECE, most)), min(PIECE, most)):
                 most -= len(data)
                 yield data
+                if regular and len(data) < PIECE:
+                    return
 
     def read_file(self, path: bytes, most: int = MOST_FILE) -> bytes:
         """All of a file, or its first `most` bytes."""
@@ -166,30 +200,28 @@ class Calls:
         flags = linux.O_WRONLY | linux.O_CREAT | linux.O_TRUNC | linux.O_NOFOLLOW
         with self._opened(path, flags, mode) as file:
             size, waiting = 0, deque[tuple[int, bytes]]()
-            for large in pieces:
-                for data in (large[start : start + PIECE] for start in range(0, len(large), PIECE)):
-                    self._send(linux.PWRITE64, (file, data, len(data), size))
-                    waiting.append((size, data))
-                    size += len(data)
-                    if len(waiting) == AHEAD:
-                        self._written(what, file, waiting)
-            while waiting:
-                self._written(what, file, waiting)
+            try:
+                for large in pieces:
+                    for data in (large[start : start + PIECE] for start in range(0, len(large), PIECE)):
+                        self._send(linux.PWRITE64, (file, data, len(data), size))
+                        waiting.append((size, data))
+                        size += len(data)
+                        if len(waiting) == AHEAD:
+                            self._written(what, file, waiting)
+                while waiting:
+                    self._written(what, file, waiting)
+            finally:  # where something went wrong: the answers that are still to come are nobody's
+                for _ in waiting:
+                    with suppress(UserError):
+                        self._receive(what)
         return size
 
     def _written(self, what: str, file: int, waiting: deque[tuple[int, bytes]]) -> None:
         """Take the answer to the oldest write; what it left over is written behind the others."""
         offset, data = waiting.popleft()
-        try:
-            count = self._receive(what)[0]
-            if not 0 < count <= len(data):
-                raise CallFailed(what, linux.EIO)
-        except CallFailed:
-            for _ in waiting:
-                with suppress(CallFailed):
-                    self._receive(what)
-            waiting.clear()
-            raise
+        count = self._receive(what)[0]
+        if not 0 < count <= len(data):
+            raise CallFailed(what, linux.EIO)
         if count < len(data):
             self._send(linux.PWRITE64, (file, data[count:], len(data) - count, offset + count))
             waiting.append((offset + count, data[count:]))
@@ -248,18 +280,18 @@ class Calls:
 
     def change_mode(self, path: bytes, mode: int) -> None:
         """Set the permissions of a file or folder."""
-        self.call(f"can't change {shown(path)}", linux.FCHMODAT, linux.AT_FDCWD, path, mode & 0o7777)
+        self._finish(f"can't change {shown(path)}", linux.FCHMODAT, linux.AT_FDCWD, path, mode & 0o7777)
 
     def change_owner(self, path: bytes, uid: int, gid: int) -> None:
         """Set whose a file, folder or link is."""
         flags = linux.AT_SYMLINK_NOFOLLOW
-        self.call(f"can't change {shown(path)}", linux.FCHOWNAT, linux.AT_FDCWD, path, uid, gid, flags)
+        self._finish(f"can't change {shown(path)}", linux.FCHOWNAT, linux.AT_FDCWD, path, uid, gid, flags)
 
     def change_time(self, path: bytes, mtime: int) -> None:
         """Set when a file, folder or link was changed, in nanoseconds."""
         times = TIMES.pack(*divmod(mtime, 10**9), *divmod(mtime, 10**9))
         flags = linux.AT_SYMLINK_NOFOLLOW
-        self.call(f"can't change {shown(path)}", linux.UTIMENSAT, linux.AT_FDCWD, path, times, flags)
+        self._finish(f"can't change {shown(path)}", linux.UTIMENSAT, linux.AT_FDCWD, path, times, flags)
 
     # --- the guest itself ---------------------------------------------------------------------------------------------
 

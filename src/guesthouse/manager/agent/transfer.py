@@ -96,7 +96,7 @@ class _Copy:
         folder.finish(name, entry.mode, entry.mtime)
 
     def _counted(self, source: bytes) -> Iterator[bytes]:
-        for data in self._calls.read_pieces(source):
+        for data in self._calls.read_pieces(source, regular=True):
             self.copied.size += len(data)
             yield data
 
