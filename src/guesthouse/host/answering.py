@@ -74,6 +74,7 @@ def serve_requests(
             else:
                 _send(descriptor, waiting, content)
                 waiting.clear()
+        _send(descriptor, waiting, b"")
 
 
 def _send(descriptor: int, first: bytearray, second: bytes | memoryview) -> None:

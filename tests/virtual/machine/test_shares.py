@@ -156,6 +156,15 @@ def test_it_ends_with_the_machine(tmp_path: Path) -> None:
     assert link._companion._process.wait(5) == 0
 
 
+def test_a_machine_that_can_t_be_leaves_no_process(tmp_path: Path) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    share = Share(folder=str(tmp_path), tag="data")
+    for wrong in ({"disks": [tmp_path / "none"]}, {"shares": [share, Share(folder=str(tmp_path / "none"), tag="x")]}):
+        with pytest.raises(UserError):
+            Machine(**{"firmware": bytes.fromhex("6f000000"), "shares": [share]} | wrong)
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
 def test_what_can_t_be_shared_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Can't share the folder .*none"):
         Machine(firmware=bytes.fromhex("6f000000"), shares=[Share(folder=str(tmp_path / "none"), tag="data")])

@@ -7,7 +7,7 @@ which run the same class in a confined worker.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -144,10 +144,12 @@ class Machine:
     ) -> None:
         check(definition)
         check_slots(len(disks), bool(ports) + (network is not None) + len(definition.shares), definition.bus)
-        links = [import_module(SHARES).ShareLink(share) for share in definition.shares]
-        backends = open_backends(disks, ports, network, links)
         self.console = Console(console, self.run)
-        self._core = core = Core(definition, engine, backends, self.console)
+        with ExitStack() as stack:
+            links = [stack.enter_context(import_module(SHARES).ShareLink(share)) for share in definition.shares]
+            backends = open_backends(disks, ports, network, links)
+            self._core = core = Core(definition, engine, backends, self.console)
+            stack.pop_all()
         self._hooks = Hooks([cpu.engine for cpu in core.cpus], core.inbox.post)
         self._runner = Runner(core, self._hooks, self)
         self._runner.interactive = console is not None or bool(ports) or network is not None

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Self
 
 from guesthouse.guest.definition import Share
 from guesthouse.host.companion import Companion
@@ -118,3 +119,9 @@ class ShareLink:
     def close(self) -> None:
         """End the process."""
         self._companion.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
