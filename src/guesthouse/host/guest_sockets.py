@@ -82,15 +82,25 @@ def _answers(folder: int, name: bytes) -> bool:
         return trial.connect_ex(_address(folder, name)) != errno.ECONNREFUSED
 
 
-def remove_listener(path: str) -> None:
-    """Remove the socket that a process has left at `path`, unless somebody listens there."""
-    folder_path, name = os.path.split(os.fsencode(path))
-    with suppress(OSError, UserError):
-        folder = os.open(folder_path or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+class Presence:
+    """The file of a socket that listens, to be removed with what it led to."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._identity = self._found()
+
+    def _found(self) -> tuple[int, int] | None:
         try:
-            _make_free(folder, name, path)
-        finally:
-            os.close(folder)
+            found = os.lstat(self._path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def remove(self) -> None:
+        """Remove it, unless another has taken its place or this process may not."""
+        with suppress(OSError):
+            if self._identity is not None and self._found() == self._identity:
+                os.unlink(self._path)
 
 
 class End:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from guesthouse.host.companion import Companion
-from guesthouse.host.guest_sockets import opened_listener, remove_listener
+from guesthouse.host.guest_sockets import Presence, opened_listener
 from guesthouse.virtual.devices.wires import SocketDevice
 from guesthouse.virtual.machine.inbox import Inbox
 from guesthouse.virtual.sockets.companion import NAME
@@ -22,7 +22,7 @@ class SocketLink:
     def __init__(self, path: str) -> None:
         with opened_listener(path) as (listener, folder, name):
             self._companion = Companion(SERVER, COMMAND, [listener, folder], NAME.pack(name), LARGEST)
-        self._path = path
+        self._presence = Presence(path)
         self._inbox: Inbox | None = None
         self._device: SocketDevice | None = None
         self._serial = 0
@@ -102,4 +102,4 @@ class SocketLink:
     def close(self) -> None:
         """End the process, and remove the socket where this process may."""
         self._companion.close()
-        remove_listener(self._path)
+        self._presence.remove()
