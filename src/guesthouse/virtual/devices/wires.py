@@ -63,6 +63,9 @@ class Clock(Protocol):
     def at(self, when: int, callback: Callable[[], None]) -> Alarm:
         """Call back once, from the machine, when `now()` has reached `when` (at once where that is past)."""
 
+    def at_date(self, when: int, callback: Callable[[], None]) -> Alarm:
+        """Call back, from the machine, when `realtime()` has reached `when`: also where `now()` stood still meanwhile."""
+
 
 class Power(Protocol):
     """The machine's switch; the guest stops at the end of the current instruction."""
