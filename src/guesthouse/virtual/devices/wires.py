@@ -64,7 +64,7 @@ class Clock(Protocol):
         """Call back once, from the machine, when `now()` has reached `when` (at once where that is past)."""
 
     def at_date(self, when: int, callback: Callable[[], None]) -> Alarm:
-        """Call back, from the machine, when `realtime()` has reached `when`: also where `now()` stood still meanwhile."""
+        """Call back, from the machine, when `realtime()` has reached `when`, though `now()` may have stood still."""
 
 
 class Power(Protocol):

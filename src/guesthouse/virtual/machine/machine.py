@@ -156,9 +156,14 @@ class Machine:
         check_slots(len(disks), sum(map(bool, parts)) + len(definition.shares), definition.bus)
         links = [import_module(SHARES).ShareLink(share) for share in definition.shares]
         sockets = import_module(SOCKETS).SocketLink(definition.vsock) if definition.vsock else None
-        backends = open_backends(disks, ports, network, links, sockets)
         self.console = Console(console, self.run)
-        self._core = core = Core(definition, engine, backends, self.console)
+        try:
+            backends = open_backends(disks, ports, network, links, sockets)
+            self._core = core = Core(definition, engine, backends, self.console)
+        except BaseException:
+            for link in (*links, *([sockets] if sockets else [])):
+                link.close()
+            raise
         self._hooks = Hooks([cpu.engine for cpu in core.cpus], core.inbox.post)
         self._runner = Runner(core, self._hooks, self)
         self._runner.interactive = any((console is not None, ports, network is not None, sockets is not None))

@@ -96,6 +96,7 @@ def main(descriptors: Sequence[int]) -> None:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, listening)
         service = Service(link, listener, name, most)
         confine_to_sockets(folder)
+        os.close(folder)
         service.serve()
         status = 0
     finally:
