@@ -2,7 +2,6 @@
 
 import os
 import socket
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import suppress
