@@ -47,7 +47,8 @@ class SocketLink:
     def send(self, packet: bytes) -> None:
         """Take one packet."""
         self._used = True
-        self._companion.send(message(CARRY, 0, packet))
+        head = MESSAGE.pack(MESSAGE.size + len(packet), CARRY, 0)
+        self._companion.send([memoryview(head), memoryview(packet)])
         if not self._companion.ready:
             self._watch()
 
@@ -61,7 +62,7 @@ class SocketLink:
             return  # what it has been told already does for this one too
         self._resetting, self._used = True, False
         self._serial = self._serial + 1 & 0xFFFF
-        self._companion.send(message(RESET, self._serial))
+        self._companion.send([memoryview(message(RESET, self._serial))])
         self._watch()
 
     # What comes back.
