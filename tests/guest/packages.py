@@ -122,5 +122,8 @@ def kernel_files(release: str = "6.1-test") -> dict[str, bytes]:
         f"{folder}/kernel/fs/9p/9p.ko": module("9pnet", "fs-9p"),
         f"{folder}/kernel/net/9p/9pnet.ko": module(),
         f"{folder}/kernel/net/9p/9pnet_virtio.ko": module("9pnet", "9p-virtio"),
+        f"{folder}/kernel/net/vmw_vsock/vsock.ko": module("", "net-pf-40"),
+        f"{folder}/kernel/net/vmw_vsock/vmw_vsock_virtio_transport.ko": module("vsock", "virtio:d00000013v*"),
+        f"{drivers}/virtio/virtio_balloon.ko": module("", "virtio:d00000005v*"),
         f"{drivers}/unwanted.ko": module("missing"),
     }

@@ -204,3 +204,71 @@ def test_what_a_folder_s_server_may_do(tmp_path: Path) -> None:
 def test_what_is_shared_to_be_read_can_t_be_changed(tmp_path: Path, attempt: str) -> None:
     code = f"print(denied({attempt}), os.read(os.open('a/file', os.O_RDONLY, dir_fd=folder), 10))"
     assert confined_to_folder(tmp_path, code, readonly=True) == "True b'content'"
+
+
+SOCKETS_HEAD = """
+import os, socket, sys
+from guesthouse.host.confinement import confine_to_sockets
+from guesthouse.host.guest_sockets import accept_end, dial_end
+inside, outside = sys.argv[1:]
+folder = os.open(inside, os.O_RDONLY | os.O_DIRECTORY)
+listener = socket.socket(socket.AF_UNIX); listener.bind(inside + "/s"); listener.listen()
+other = socket.socket(socket.AF_UNIX); other.bind(outside + "/s"); other.listen()
+internet = socket.socket()
+measures = confine_to_sockets(folder)
+os.close(folder)
+if measures["seccomp"] or measures["landlock"] or measures["root"]:
+    print("not confined"); sys.exit()
+def denied(call, *arguments, **more):
+    try:
+        call(*arguments, **more)
+    except OSError as error:
+        return error.errno in (1, 2, 13, 101)
+    return False
+"""
+
+
+def confined_to_sockets(tmp_path: Path, code: str) -> str:
+    for name in ("inside", "outside"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "inside/way out").symlink_to(tmp_path / "outside/s")
+    command = [sys.executable, "-c", SOCKETS_HEAD + code, str(tmp_path / "inside"), str(tmp_path / "outside")]
+    result = subprocess.run(command, capture_output=True, timeout=20, text=True)
+    assert not result.stderr
+    if result.stdout == "not confined\n":
+        pytest.skip("this host does not let a process have a root folder of its own, or lacks seccomp or landlock")
+    return result.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "socket.socket(socket.AF_UNIX).connect, outside + '/s'",
+        "socket.socket(socket.AF_UNIX).connect, '../outside/s'",
+        "socket.socket(socket.AF_UNIX).connect, 'way out'",
+        "internet.connect, ('127.0.0.1', 1)",
+        "socket.socket",
+        "socket.socket, socket.AF_NETLINK, socket.SOCK_RAW",
+        "socket.socket(socket.AF_UNIX).bind, 'new'",
+        "os.open, '/etc/passwd', os.O_RDONLY",
+        "os.open, 's', os.O_RDONLY",
+        "os.unlink, 's'",
+        "os.chroot, '.'",
+        "os.listdir, '.'",
+        "os.fork",
+        "os.kill, os.getppid(), 0",
+    ],
+)
+def test_what_the_process_of_a_guest_s_sockets_is_denied(tmp_path: Path, attempt: str) -> None:
+    assert confined_to_sockets(tmp_path, f"print(denied({attempt}))") == "True"
+
+
+CARRY = """
+near, far = dial_end(b"s"), accept_end(listener)
+near.write(b"carried on"); near.shut(reading=False, writing=True)
+print(far.read(100).decode(), far.read(100), far.hung_up)
+"""
+
+
+def test_what_the_process_of_a_guest_s_sockets_may_do(tmp_path: Path) -> None:
+    assert confined_to_sockets(tmp_path, CARRY) == "carried on b'' False"

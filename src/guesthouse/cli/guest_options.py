@@ -132,6 +132,12 @@ OPTIONS = [
         metavar="DIR:TAG[:ro]",
         help="Share a folder; the guest's `mount -t 9p -o trans=virtio,version=9p2000.L TAG /mnt` finds it.",
     ),
+    click.option(
+        "--vsock",
+        metavar="PATH",
+        help="Let programs reach the guest's sockets: `CONNECT PORT` at PATH; PATH_PORT back.",
+    ),
+    click.option("--balloon", is_flag=True, help="Let the guest give back the memory that it has free."),
     click.option("--memory", type=Memory(), help="RAM, 64M to 16G.  [default: 512M]"),
     click.option("--cpus", type=click.IntRange(1, MOST_CPUS), help="Processors of the guest.  [default: 1]"),
     click.option("--bus", type=click.Choice(BUSES), help="Where virtio devices are.  [default: mmio]"),

@@ -61,7 +61,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     `memory` counts bytes of RAM, `cpus` the processors. `clock` is "host", or "instructions": one nanosecond an
     instruction. Where `seed` is given, all randomness that the guest gets comes from it. `disks` maps serial numbers to
     whether the disk is read-only, in the order of the slots; `ports` names the ports of a virtio console. `shares` are
-    folders of the host's. `bus` is where virtio devices are: "mmio" or "pci". `reboot`: a reset starts again.
+    folders of the host's. `vsock` is the path of the socket to the guest's own, "" for none; `balloon`: it has one.
+    `bus` is where virtio devices are: "mmio" or "pci". `reboot`: a reset starts again.
     """
 
     memory: int = 512 * MIB
@@ -76,6 +77,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     ports: tuple[str, ...] = ()
     bus: str = "mmio"
     shares: tuple[Share, ...] = ()
+    vsock: str = ""
+    balloon: bool = False
     reboot: bool = True
 
 

@@ -69,6 +69,8 @@ class GuestFile(Entry, frozen=True):
     bus: str = "mmio"
     disks: tuple[Disk, ...] = ()
     shares: tuple[Share, ...] = ()
+    vsock: str = ""
+    balloon: bool = False
     network: Network = Network()
     command: tuple[str, ...] = ()
     engine: str = "auto"
@@ -85,7 +87,7 @@ class GuestFile(Entry, frozen=True):
     signature_granularity: int = 4
 
 
-PATHS = ("kernel", "initrd", "firmware", "trace_file", "signature")
+PATHS = ("kernel", "initrd", "firmware", "vsock", "trace_file", "signature")
 
 
 def problems(guest: GuestFile) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from guesthouse.errors import UserError
 from guesthouse.guest import cpio, deb, tiny_init
 from guesthouse.guest.kernel_module import is_module, load_order, module_information, module_name
 
-RECIPE = 3
+RECIPE = 4
 """Counts up whenever the same packages would give another image, so that stored images are rebuilt."""
 
 SUITE = "trixie"
@@ -23,6 +23,9 @@ DISK_MODULES = ("ext4",)
 
 SHARE_MODULES = ("9p", "9pnet_virtio")
 """Loaded on demand, by `mount -t 9p`, where the package has them; until then they stay compressed."""
+
+DEVICE_MODULES = ("vmw_vsock_virtio_transport", "virtio_balloon")
+"""Loaded where the machine has such a device."""
 
 OPTIONAL_MODULES = ("crc32c_generic",)
 """ext4 asks for this checksum by its purpose, not by name; later kernels have it built in."""
@@ -117,7 +120,8 @@ def _module_entries(files: dict[str, bytes], folder: str) -> list[cpio.Entry]:
     both = always | {
         module_name(path): data for path, data in load_order(DISK_MODULES, modules, builtin, OPTIONAL_MODULES)
     }
-    packed = both | {module_name(path): data for path, data in load_order((), modules, builtin, SHARE_MODULES)}
+    rest = load_order((), modules, builtin, SHARE_MODULES + DEVICE_MODULES)
+    packed = both | {module_name(path): data for path, data in rest}
     information = {name: module_information(data) for name, data in packed.items()}
     stored = {f"{name}.ko": data for name, data in both.items()}
     names = {name: f"{name}.ko" for name in both}

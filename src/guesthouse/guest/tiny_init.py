@@ -31,6 +31,9 @@ prepare() {
     if [ -e /sys/block/vda ]; then
         while read -r module; do insmod "$module"; done </etc/modules-load-disk
     fi
+    for modalias in /sys/bus/virtio/devices/*/modalias; do
+        [ -e "${modalias%modalias}driver" ] || { read -r name <"$modalias" && modprobe -q "$name"; }
+    done 2>/dev/null
     hostname -F /etc/hostname
     ip link set lo up
     # Only now: a starting kernel asks for many modules that are not there, and each would cost a process.

@@ -24,9 +24,6 @@ MOST_PARTS = 1024
 LINGER = 2.0
 """Seconds that a process whose socket has been closed may take to end."""
 
-ANSWERING = select.EPOLLIN | select.EPOLLONESHOT
-TAKING = ANSWERING | select.EPOLLOUT
-
 
 class Companion:
     """`main` of a module in a process of its own, with a socket and more descriptors; it ends when the socket does.
@@ -90,8 +87,11 @@ class Companion:
                 return
             self._left = self._left[count:]
 
-    def receive(self) -> Iterator[memoryview]:
-        """The answers that have come; each is valid until the next is asked for."""
+    def receive(self, once: bool = False) -> Iterator[memoryview]:
+        """The answers that have come; each is valid until the next is asked for.
+
+        With `once` only as many as are read at one go, so that a process that never rests can't hold this one.
+        """
         while not self.ended:
             try:
                 count = os.readv(self._descriptor, [self._buffer[self._end :]])
@@ -105,7 +105,7 @@ class Companion:
             self._end += count
             drained = self._end < len(self._buffer)
             yield from self._whole()
-            if drained:
+            if drained or once:
                 return
 
     def _whole(self) -> Iterator[memoryview]:
@@ -127,12 +127,16 @@ class Companion:
         """Sleep until there is an answer, or for so long; tells whether there is one (or the end)."""
         return bool(self._poll.poll(seconds * 1000))
 
-    def watch(self, call: Callable[[], object]) -> None:
-        """Have a thread call `call`, once, when there is an answer, or room where something is left to be sent."""
+    def watch(self, call: Callable[[], object], answers: bool = True) -> None:
+        """Have a thread call `call`, once, when there is an answer, or room where something is left to be sent.
+
+        Without `answers` it is for room, or the end, alone.
+        """
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, args=(call,), name="companion", daemon=True)
             self._thread.start()
-        self._epoll.modify(self._descriptor, TAKING if self._left else ANSWERING)
+        events = (select.EPOLLIN if answers else 0) | (select.EPOLLOUT if self._left else 0)
+        self._epoll.modify(self._descriptor, events | select.EPOLLONESHOT)
 
     def _watch(self, call: Callable[[], object]) -> None:
         while True:

@@ -57,6 +57,10 @@ FOLDER_CHANGES = {
 }  # fmt: skip
 
 
+DIALING = {"accept4": ACCEPT4, "connect": 42, "shutdown": 48}
+"""To take clients in and to reach other programs: of this host, as `UNIX_SOCKETS` are all that can be made."""
+
+
 class Rule(msgspec.Struct, frozen=True):
     """A system call allowed only where argument `argument`, masked, has this value (its low 32 bits)."""
 
@@ -77,6 +81,7 @@ OPEN_FOR_READING = Rule(257, 2, OPEN_CHANGES, 0)  # openat
 
 
 LOCK_RULES = [Rule(72, 1, 0xFFFF_FFFF, command) for command in (36, 37)]  # fcntl: F_OFD_GETLK, F_OFD_SETLK
+UNIX_SOCKETS = Rule(41, 0, 0xFFFF_FFFF, 1)  # socket: AF_UNIX
 PIPE_RULE = Rule(259, 2, 0xF000, 0x1000)  # mknodat: named pipes
 
 
@@ -135,20 +140,28 @@ def seccomp_missing(libc: ctypes.CDLL) -> str:
 
 
 def forbid_system_calls(
-    libc: ctypes.CDLL, reading: bool = False, accepting: bool = False, networking: bool = False, folder: str = ""
+    libc: ctypes.CDLL,
+    reading: bool = False,
+    accepting: bool = False,
+    networking: bool = False,
+    folder: str = "",
+    dialing: bool = False,
 ) -> str:
     """Filter the system calls of every thread of this process; "" or why that is not possible.
 
     With `reading`, files may be opened for reading: to be asked for only where landlock says which. With `accepting`,
-    clients may be taken in at sockets that listen already; with `networking`, connections be made. With `folder`
-    ("read" or "write") files may be opened, or made and changed too, which landlock limits to one folder. Needs
-    no-new-privileges to be set.
+    clients may be taken in at sockets that listen already; with `networking`, connections be made; with `dialing`,
+    both, but with Unix sockets only. With `folder` ("read" or "write") files may be opened, or made and changed too,
+    which landlock limits to one folder. Needs no-new-privileges to be set.
     """
     if missing := seccomp_missing(libc):
         return missing
     allowed = [*ALWAYS.values(), *([ACCEPT4] if accepting else [])]
     allowed += NETWORKING.values() if networking else []
     conditional = [*rules(os.getpid()), *(SOCKETS if networking else []), *([OPEN_FOR_READING] if reading else [])]
+    if dialing:
+        allowed += DIALING.values()
+        conditional.append(UNIX_SOCKETS)
     if folder:
         allowed += FOLDER.values()
         conditional += LOCK_RULES

@@ -36,6 +36,8 @@ def build_machine(
         ports=ports,
         network=network,
         shares=plan.shares,
+        vsock=plan.vsock,
+        balloon=plan.balloon,
         console=console,
         engine=plan.engine,
         clock=plan.clock,

@@ -35,6 +35,8 @@ class Plan(msgspec.Struct, frozen=True, tag="plan"):
     firmware: str = ""
     disks: tuple[Disk, ...] = ()
     shares: tuple[Share, ...] = ()
+    vsock: str = ""
+    balloon: bool = False
     memory: int = 512 << 20
     cpus: int = 1
     bus: str = "mmio"

@@ -4,6 +4,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import msgspec
@@ -32,6 +33,7 @@ from guesthouse.manager.protocol import (
 )
 
 WORKER = "guesthouse.manager.worker"
+GUEST_SOCKETS = "guesthouse.host.guest_sockets"  # imported where it is asked for: sockets cost time at every start
 TIMED_OUT, BROKEN_OUTPUT = 124, 128 + signal.SIGPIPE
 GRACE = 2.0
 """Seconds that a worker told to stop, and output that nobody takes, are waited for."""
@@ -135,6 +137,8 @@ class _Run:
 
     def _on_ready(self) -> None:
         self._ready = True
+        if self._plan.vsock:
+            self._stack.callback(import_module(GUEST_SOCKETS).Presence(self._plan.vsock).remove)
         now = time.monotonic()
         if self._timeout is not None:
             self._deadline = now + self._timeout

@@ -92,6 +92,9 @@ class Clock:
         self.alarms.append(Alarm(when, callback))
         return self.alarms[-1]
 
+    def at_date(self, when: int, callback: Callable[[], None]) -> Alarm:
+        return self.at(when - self.EPOCH, callback)
+
     def advance(self, nanoseconds: int) -> None:
         self.time += nanoseconds
         due = [alarm for alarm in self.alarms if alarm.when <= self.time]
@@ -263,6 +266,32 @@ class Share:
         self.resets += 1
 
 
+class Sockets:
+    """A socket backend that keeps what comes, and sends it back with its ends exchanged where it is told to."""
+
+    def __init__(self, echo: bool = True) -> None:
+        self.echo, self.ready = echo, True
+        self.sent: list[bytes] = []
+        self.resets = self.asked = 0
+
+    def attach(self, device: Any) -> None:
+        self.device = device
+
+    def send(self, packet: bytes) -> None:
+        assert self.ready and 44 <= len(packet) <= 44 + (128 << 10)
+        self.sent.append(packet)
+
+    def more(self) -> None:
+        self.asked += 1
+        sent, self.sent = self.sent, self.sent if not self.echo else []
+        for packet in sent if self.echo else ():
+            self.device.receive(packet[8:16] + packet[:8] + packet[20:24] + packet[16:20] + packet[24:])
+
+    def reset(self) -> None:
+        self.sent.clear()
+        self.resets += 1
+
+
 def backend(kind: str) -> Any:
     """A backend of the type a kind of device asks for."""
     if kind == "uart":
@@ -273,6 +302,8 @@ def backend(kind: str) -> Any:
         return [PortDefinition("console", Output()), PortDefinition("guesthouse.control", Output())]
     if kind == "virtio-9p":
         return Share()
+    if kind == "virtio-vsock":
+        return Sockets()
     return Dice() if kind == "virtio-entropy" else None
 
 

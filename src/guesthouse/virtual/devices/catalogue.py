@@ -19,6 +19,7 @@ from guesthouse.virtual.devices.virtio.mmio import VirtioMmio
 from guesthouse.virtual.devices.virtio.net import VirtioNet
 from guesthouse.virtual.devices.virtio.ninep import VirtioNinep
 from guesthouse.virtual.devices.virtio.pci import VirtioPci
+from guesthouse.virtual.devices.virtio.vsock import VirtioVsock
 from guesthouse.virtual.devices.wires import Wires
 
 Maker: TypeAlias = Callable[[Wires, Any], Device]
@@ -57,6 +58,7 @@ CATALOGUE: dict[str, Maker] = {
     "virtio-entropy": _slot(VirtioEntropy),
     "virtio-net": _card,
     "virtio-9p": _slot(VirtioNinep),
+    "virtio-vsock": _slot(VirtioVsock),
 }
 
 

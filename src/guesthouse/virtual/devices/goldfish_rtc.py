@@ -104,7 +104,7 @@ class GoldfishRtc(Device):
             if wait <= 0:
                 self._ring()
             else:
-                self._alarm = self.clock.at(self.clock.now() + wait, self._ring)
+                self._alarm = self.clock.at_date(self.clock.realtime() + wait, self._ring)
         self._drive()
 
     def _ring(self) -> None:

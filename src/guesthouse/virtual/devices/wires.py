@@ -63,6 +63,9 @@ class Clock(Protocol):
     def at(self, when: int, callback: Callable[[], None]) -> Alarm:
         """Call back once, from the machine, when `now()` has reached `when` (at once where that is past)."""
 
+    def at_date(self, when: int, callback: Callable[[], None]) -> Alarm:
+        """Call back, from the machine, when `realtime()` has reached `when`, though `now()` may have stood still."""
+
 
 class Power(Protocol):
     """The machine's switch; the guest stops at the end of the current instruction."""
@@ -224,6 +227,43 @@ class ShareBackend(Protocol):
 
     def reset(self) -> None:
         """Forget everything: no answer to what was sent before comes any more."""
+
+
+class SocketDevice(Protocol):
+    """What the packets of a socket backend come to."""
+
+    @property
+    def hungry(self) -> bool:
+        """Whether it has handed on all packets that came."""
+
+    def receive(self, packet: bytes) -> None:
+        """Take one packet for the guest, of at least a header; `proceed` follows behind the last of some."""
+
+    def proceed(self) -> None:
+        """The last of some packets has come, there is room for packets again, or what was before a reset is over."""
+
+    def fail(self) -> None:
+        """The backend is gone, and all connections with it."""
+
+
+class SocketBackend(Protocol):
+    """The other end of a guest's virtio sockets."""
+
+    def attach(self, device: SocketDevice) -> None:
+        """Hear, once, who gets the packets."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes a packet now; `proceed` is called when that changes."""
+
+    def send(self, packet: bytes) -> None:
+        """Take one packet, of at least a header."""
+
+    def more(self) -> None:
+        """The device is hungry: it takes packets again."""
+
+    def reset(self) -> None:
+        """Forget all connections: no packet of theirs comes any more."""
 
 
 class Entropy(Protocol):

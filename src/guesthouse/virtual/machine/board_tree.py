@@ -216,5 +216,6 @@ DEVICE_NODES: dict[str, Callable[[Slot, Boot], Node | None]] = {
     "virtio-entropy": _virtio,
     "virtio-net": _virtio,
     "virtio-9p": _virtio,
+    "virtio-vsock": _virtio,
 }
 """How each kind of the catalogue looks in the tree."""

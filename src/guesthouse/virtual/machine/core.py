@@ -14,6 +14,7 @@ from guesthouse.guest.definition import Definition
 from guesthouse.host.entropy import HostEntropy
 from guesthouse.host.kept_file import Content, keep
 from guesthouse.virtual.devices.uart import Uart
+from guesthouse.virtual.devices.virtio.balloon import VirtioBalloon
 from guesthouse.virtual.devices.virtio.block import VirtioBlock
 from guesthouse.virtual.devices.virtio.console import Port, PortDefinition, VirtioConsole
 from guesthouse.virtual.devices.virtio.function import Function
@@ -55,6 +56,7 @@ from guesthouse.virtual.storage.images import open_image
 if TYPE_CHECKING:
     from guesthouse.virtual.machine.network import NetworkLink
     from guesthouse.virtual.machine.shares import ShareLink
+    from guesthouse.virtual.machine.sockets import SocketLink
 
 ISA_MODULE = "guesthouse.virtual.isa.riscv64"
 RNG_SEED_BYTES = 32
@@ -93,6 +95,7 @@ class Backends(msgspec.Struct, frozen=True):
     opened: Sequence[Image] = ()
     network: NetworkLink | None = None
     shares: Sequence[ShareLink] = ()
+    sockets: SocketLink | None = None
 
 
 def open_backends(
@@ -100,6 +103,7 @@ def open_backends(
     ports: Mapping[str, PortBackend] | None,
     network: NetworkLink | None = None,
     shares: Sequence[ShareLink] = (),
+    sockets: SocketLink | None = None,
 ) -> Backends:
     """The host's ends, with the disks that are given as a path, or as (path, readonly), opened."""
     backends: list[BlockBackend] = []
@@ -114,7 +118,7 @@ def open_backends(
         for image in opened:
             image.close()
         raise
-    return Backends(backends, ports, opened, network, shares)
+    return Backends(backends, ports, opened, network, shares, sockets)
 
 
 class Core:
@@ -194,6 +198,7 @@ class Core:
     def _build(self, backends: Backends) -> None:
         self._opened = backends.opened
         self._shares = backends.shares
+        self._sockets = backends.sockets
         ends: dict[str, object] = {boards.CONSOLE: ConsoleBackend(self.console), "entropy": self.entropy}
         functions: list[tuple[str, str | None]] = []
         for number, disk in enumerate(backends.disks):
@@ -214,6 +219,12 @@ class Core:
             share.connect(self.inbox, wait=self.clock.counted)
             functions.append(("virtio-9p", f"share{number}"))
             ends[f"share{number}"] = share
+        if backends.sockets is not None:
+            backends.sockets.connect(self.inbox)
+            functions.append(("virtio-vsock", "sockets"))
+            ends["sockets"] = backends.sockets
+        if self.definition.balloon:
+            functions.append(("virtio-balloon", None))
         self.board = boards.virt(functions, self.definition.bus, self.definition.memory)
         wires = [
             InterruptWire(cpu.state, bit, cpu.wake)
@@ -292,6 +303,15 @@ class Core:
         s.x[A0], s.x[A1], s.x[A2] = cpu.number, self.entry.tree, self.entry.dynamic
         cpu.started, cpu.waiting = cpu.number == 0 or not monitored, False
 
+    def set_balloon(self, size: int) -> None:
+        """See `Machine.set_balloon`."""
+        balloon = self.balloon
+        if balloon is None:
+            raise UserError("The machine has no balloon; start it with one.")
+        if not 0 <= size <= self.memory.size:
+            raise UserError(f"A guest of {self.memory.size} bytes can't give up {size}; ask for less.")
+        balloon.resize(size)
+
     def resize_disk(self, number: int, size: int) -> None:
         """See `Machine.resize_disk`."""
         disks = [function for function in self._functions() if isinstance(function, VirtioBlock)]
@@ -306,6 +326,12 @@ class Core:
         except OSError as error:
             raise UserError(f"Disk {number} can't be resized: {error.strerror or error}.") from error
         disks[number].resized()
+
+    @property
+    def balloon(self) -> VirtioBalloon | None:
+        """The machine's, if it has one."""
+        found = (function for function in self._functions() if isinstance(function, VirtioBalloon))
+        return next(found, None)
 
     def leave_wishes(self) -> None:
         """Have what was hot translated once nobody needs the compile service, for the next run of such a guest."""
@@ -329,6 +355,8 @@ class Core:
                 self.network.close()
             for share in self._shares:
                 share.close()
+            if self._sockets is not None:
+                self._sockets.close()
 
 
 def check_slots(disks: int, others: int, bus: str) -> None:

@@ -86,6 +86,7 @@ class MachineClock:
         self.on_change: Wake = nothing
         """Called when an alarm has been set."""
         self._alarms: list[tuple[int, int, Alarm]] = []
+        self._dated: list[tuple[int, int, Alarm]] = []
         self._order = itertools.count()
         for each in self._states:
             each.counted_clock = int(counted)
@@ -121,21 +122,31 @@ class MachineClock:
 
     def at(self, when: int, callback: Callable[[], None]) -> Alarm:
         """Call back from the machine's thread once `now()` has reached `when`."""
+        return self._set(self._alarms, when, callback)
+
+    def at_date(self, when: int, callback: Callable[[], None]) -> Alarm:
+        """Call back from the machine's thread once `realtime()` has reached `when`, however the machine stood still."""
+        return self._set(self._dated, when, callback)
+
+    def _set(self, alarms: list[tuple[int, int, Alarm]], when: int, callback: Callable[[], None]) -> Alarm:
         alarm = Alarm(callback)
-        heapq.heappush(self._alarms, (when, next(self._order), alarm))
+        heapq.heappush(alarms, (when, next(self._order), alarm))
         self.on_change()
         return alarm
 
     def next_alarm(self) -> int:
         """When the next alarm is due; all ones for never."""
-        while self._alarms and self._alarms[0][2].callback is None:
-            heapq.heappop(self._alarms)
-        return self._alarms[0][0] if self._alarms else MASK64
+        for alarms in (self._alarms, self._dated):
+            while alarms and alarms[0][2].callback is None:
+                heapq.heappop(alarms)
+        first = self._alarms[0][0] if self._alarms else MASK64
+        return min(first, max(0, self.now() + self._dated[0][0] - self.realtime())) if self._dated else first
 
     def ring(self) -> None:
         """Call back those that are due."""
         while self.next_alarm() <= self.now():
-            alarm = heapq.heappop(self._alarms)[2]
+            alarms = self._alarms if self._alarms and self._alarms[0][0] <= self.now() else self._dated
+            alarm = heapq.heappop(alarms)[2]
             callback, alarm.callback = alarm.callback, None
             if callback:
                 callback()

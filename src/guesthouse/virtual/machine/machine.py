@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from msgspec.structs import replace
+
 from guesthouse.errors import UserError
 from guesthouse.guest.definition import Definition, File, Share, check, parse_size
 from guesthouse.virtual.devices.wires import CharacterBackend, PortBackend
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 # Imported where they are asked for: most machines are never debugged, and share no folders.
 GDB = "guesthouse.virtual.machine.gdb"
 SHARES = "guesthouse.virtual.machine.shares"
+SOCKETS = "guesthouse.virtual.machine.sockets"
 
 Source = bytes | str | Path
 
@@ -73,6 +76,8 @@ class Machine:
     ports: the host's ends of the ports of a virtio console, by name.
     network: what its card is plugged into; without one it has no card.
     shares: folders of the host, `Share(path, tag)`, for the guest to mount by their tags.
+    vsock: the path of a Unix socket that leads to the guest's virtio sockets (docs/vsock.md); "" for none.
+    balloon: whether it can give up memory (`set_balloon`), and gives back what it has free.
     console: gets the console's output; `machine.console` has it in any case.
     engine: "auto", "interpreter", "stitcher", "translator" or "reference".
     clock: "host", or "instructions": one nanosecond an instruction, waiting jumps to the next event, and all
@@ -97,6 +102,8 @@ class Machine:
         ports: Mapping[str, PortBackend] | None = None,
         network: NetworkLink | None = None,
         shares: Sequence[Share] = (),
+        vsock: str | Path = "",
+        balloon: bool = False,
         console: CharacterBackend | None = None,
         engine: str = "auto",
         clock: str = "host",
@@ -124,6 +131,8 @@ class Machine:
             ports=tuple(ports or ()),
             bus=bus,
             shares=tuple(shares),
+            vsock=str(vsock),
+            balloon=balloon,
             reboot=reboot,
         )
         self._build(definition, engine, disks, ports, console, network)
@@ -143,16 +152,20 @@ class Machine:
         network: NetworkLink | None,
     ) -> None:
         check(definition)
-        check_slots(len(disks), bool(ports) + (network is not None) + len(definition.shares), definition.bus)
+        parts = (network is not None, definition.vsock, definition.balloon, ports)
+        check_slots(len(disks), sum(map(bool, parts)) + len(definition.shares), definition.bus)
         self.console = Console(console, self.run)
         with ExitStack() as stack:
             links = [stack.enter_context(import_module(SHARES).ShareLink(share)) for share in definition.shares]
-            backends = open_backends(disks, ports, network, links)
+            sockets = import_module(SOCKETS).SocketLink(definition.vsock) if definition.vsock else None
+            if sockets is not None:
+                stack.callback(sockets.close)
+            backends = open_backends(disks, ports, network, links, sockets)
             self._core = core = Core(definition, engine, backends, self.console)
             stack.pop_all()
         self._hooks = Hooks([cpu.engine for cpu in core.cpus], core.inbox.post)
         self._runner = Runner(core, self._hooks, self)
-        self._runner.interactive = console is not None or bool(ports) or network is not None
+        self._runner.interactive = any((console is not None, ports, network is not None, sockets is not None))
         self.engine_name = engine
         self.memory = PhysicalMemory(core.memory)
         self.virtual = VirtualMemory(core)
@@ -292,6 +305,14 @@ class Machine:
         """
         self._core.resize_disk(number, size)
 
+    def set_balloon(self, size: int) -> None:
+        """Ask the guest to give up `size` bytes, all in all; it does so bit by bit. For the machine's own thread.
+
+        `statistics()["balloon"]` tells how far it is. Raises UserError where the machine has no balloon or no such
+        memory.
+        """
+        self._core.set_balloon(size)
+
     def breakpoint(self, address: int) -> Handle:
         """Have `run` come back with BREAKPOINT before the instruction at a guest-virtual address."""
         return self._hooks.on_execution(address, None)
@@ -342,13 +363,19 @@ class Machine:
         disks: Sequence[Disk] | None = None,
         ports: Mapping[str, PortBackend] | None = None,
         network: NetworkLink | None = None,
+        vsock: str | Path | None = None,
         console: CharacterBackend | None = None,
         engine: str = "auto",
     ) -> Self:
-        """A machine in the state that `save` gave, on any engine; disks are opened as before unless given."""
+        """A machine in the state that `save` gave, on any engine; disks are opened as before unless given.
+
+        So is the socket to its virtio sockets; the guest hears that its connections are over.
+        """
         saved = snapshot.unpack(data)
         machine = cls.__new__(cls)
         definition = saved.definition
+        if vsock is not None and definition.vsock:
+            definition = replace(definition, vsock=str(vsock))
         given = definition.disks if disks is None else disks
         machine._build(definition, engine, given, snapshot.ports_for(definition, ports), console, network)
         try:

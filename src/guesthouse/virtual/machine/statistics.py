@@ -17,6 +17,8 @@ def statistics(engine: str, core: Core, runner: Runner) -> dict[str, Any]:
     """Steps, traps, exits by reason and the engine's counters; with several processors in sum, and each one's own."""
     states = [cpu.state for cpu in core.cpus]
     found = {"engine": engine, **_counted(engine, states, runner.exits)}
+    if core.balloon is not None:
+        found["balloon"] = core.balloon.told()
     if len(states) > 1:
         found["cpus"] = {
             str(number): {

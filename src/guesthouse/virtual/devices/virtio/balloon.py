@@ -57,6 +57,11 @@ class VirtioBalloon(Function):
         self.num_pages = size // PAGE
         self.transport.config_changed()
 
+    def told(self) -> dict[str, int]:
+        """Bytes asked for and given up, and what the guest last told of its memory; asks for that anew."""
+        self.ask()
+        return {"asked": self.num_pages * PAGE, "given": self.actual * PAGE, **self.statistics}
+
     def ask(self) -> None:
         """Ask for fresh statistics; they come when the guest gets to it."""
         if self._asked is not None:

@@ -13,6 +13,10 @@ class Transport(Protocol):
 
     memory: Memory
 
+    @property
+    def running(self) -> bool:
+        """Whether the driver is ready and nothing has gone wrong."""
+
     def accepted(self, feature: int) -> bool:
         """Tell whether the driver has accepted a feature bit."""
 
