@@ -73,7 +73,7 @@ class VirtioNet(Function):
             Register("duplex", 16, 1, "1: full", reset=FULL_DUPLEX),
         )
         self.state = (
-            State("link", LINK_UP if backend is not None else 0, "the link's status"),
+            State("link", LINK_UP if backend is not None else 0, "the link's status", keep=True),
             State("current_pairs", 1, "pairs of queues that the driver uses"),
             State("refused", 0, "feature bits of what the driver has accepted, and does not want now"),
         )
@@ -93,6 +93,8 @@ class VirtioNet(Function):
     def resume(self) -> None:
         """Begin anew with the card's own address and what the driver has accepted."""
         self._blocked.clear()
+        if self.backend is None:
+            self.link = 0
         if not any(self.mac):
             self.mac = list(self._address)
 
