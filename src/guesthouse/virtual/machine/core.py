@@ -53,7 +53,7 @@ from guesthouse.virtual.storage.block import Image
 from guesthouse.virtual.storage.images import open_image
 
 if TYPE_CHECKING:
-    from guesthouse.virtual.machine.network import NetworkLink
+    from guesthouse.virtual.machine.network import Cable
     from guesthouse.virtual.machine.shares import ShareLink
 
 ISA_MODULE = "guesthouse.virtual.isa.riscv64"
@@ -91,14 +91,14 @@ class Backends(msgspec.Struct, frozen=True):
     disks: Sequence[BlockBackend] = ()
     ports: Mapping[str, PortBackend] | None = None
     opened: Sequence[Image] = ()
-    network: NetworkLink | None = None
+    network: Cable | None = None
     shares: Sequence[ShareLink] = ()
 
 
 def open_backends(
     disks: Sequence[Disk],
     ports: Mapping[str, PortBackend] | None,
-    network: NetworkLink | None = None,
+    network: Cable | None = None,
     shares: Sequence[ShareLink] = (),
 ) -> Backends:
     """The host's ends, with the disks that are given as a path, or as (path, readonly), opened."""

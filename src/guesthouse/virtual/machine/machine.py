@@ -38,7 +38,7 @@ from guesthouse.virtual.machine.stop import Stop
 if TYPE_CHECKING:
     from guesthouse.virtual.machine.gdb.debugger import Debugger
     from guesthouse.virtual.machine.gdb.port import DebuggerPort
-    from guesthouse.virtual.machine.network import NetworkLink
+    from guesthouse.virtual.machine.network import Cable
 
 # Imported where they are asked for: most machines are never debugged, and share no folders.
 GDB = "guesthouse.virtual.machine.gdb"
@@ -95,7 +95,7 @@ class Machine:
         cpus: int = 1,
         disks: Sequence[Disk] = (),
         ports: Mapping[str, PortBackend] | None = None,
-        network: NetworkLink | None = None,
+        network: Cable | None = None,
         shares: Sequence[Share] = (),
         console: CharacterBackend | None = None,
         engine: str = "auto",
@@ -140,7 +140,7 @@ class Machine:
         disks: Sequence[Disk],
         ports: Mapping[str, PortBackend] | None,
         console: CharacterBackend | None,
-        network: NetworkLink | None,
+        network: Cable | None,
     ) -> None:
         check(definition)
         check_slots(len(disks), bool(ports) + (network is not None) + len(definition.shares), definition.bus)
@@ -339,7 +339,7 @@ class Machine:
         *,
         disks: Sequence[Disk] | None = None,
         ports: Mapping[str, PortBackend] | None = None,
-        network: NetworkLink | None = None,
+        network: Cable | None = None,
         console: CharacterBackend | None = None,
         engine: str = "auto",
     ) -> Self:

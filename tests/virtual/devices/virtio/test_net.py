@@ -3,6 +3,7 @@
 import itertools
 import struct
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 from scapy.layers.inet import IP, TCP
@@ -22,11 +23,12 @@ PLAIN = struct.pack("<BBHHHHH", 0, 0, 0, 0, 0, 0, 1)
 BIG_ENOUGH = 1526
 
 
-class Wire:
+class Cable:
     """A network that keeps what it gets, while it has room."""
 
     def __init__(self, offload: bool = True) -> None:
         self.mac, self.mtu, self.offload = MAC, 1500, offload
+        self.up = True
         self.capacity = 1000
         self.packets: list[bytes] = []
         self.rooms = 0
@@ -55,8 +57,8 @@ def bits(*features: int) -> int:
     return sum(1 << feature for feature in features)
 
 
-def card(features: int = 0, pairs: int = 1, offload: bool = True, **layout: bool) -> tuple[Driver, Wire]:
-    wire = Wire(offload)
+def card(features: int = 0, pairs: int = 1, offload: bool = True, **layout: bool) -> tuple[Driver, Cable]:
+    wire = Cable(offload)
     return Driver(VirtioNet(wire, pairs), features=features, **layout), wire
 
 
@@ -243,7 +245,7 @@ def test_offloads_may_be_given_up_and_taken_again() -> None:
         for _ in range(6 - len(wire.packets)):
             driver.add(RX, [], [6000])
         assert wire.deliver(header + packet)
-        assert len(list(iter(lambda: received(driver), None))) == frames
+        assert len(list(iter(partial(received, driver), None))) == frames
         driver, wire = card(driver.features & ~(1 << 32))
 
 
@@ -277,7 +279,7 @@ CONTROLS = bits(net.CTRL_VQ, net.CTRL_RX, net.CTRL_RX_EXTRA, net.CTRL_VLAN, net.
 GROUP = bytes.fromhex("01005e000001")
 
 
-def takes(driver: Driver, wire: Wire, data: bytes) -> bool:
+def takes(driver: Driver, wire: Cable, data: bytes) -> bool:
     driver.add(RX, [], [BIG_ENOUGH])
     assert wire.deliver(PLAIN + data)
     done = received(driver)

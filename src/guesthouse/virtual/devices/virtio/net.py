@@ -73,7 +73,7 @@ class VirtioNet(Function):
             Register("duplex", 16, 1, "1: full", reset=FULL_DUPLEX),
         )
         self.state = (
-            State("link", LINK_UP if backend is not None else 0, "the link's status", keep=True),
+            State("link", LINK_UP if backend is not None and backend.up else 0, "the link's status", keep=True),
             State("current_pairs", 1, "pairs of queues that the driver uses"),
             State("refused", 0, "feature bits of what the driver has accepted, and does not want now"),
         )
