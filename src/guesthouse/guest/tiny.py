@@ -8,7 +8,7 @@ from guesthouse.errors import UserError
 from guesthouse.guest import cpio, deb, tiny_init
 from guesthouse.guest.kernel_module import is_module, load_order, module_information, module_name
 
-RECIPE = 3
+RECIPE = 4
 """Counts up whenever the same packages would give another image, so that stored images are rebuilt."""
 
 SUITE = "trixie"
@@ -97,6 +97,7 @@ def _pack_initramfs(files: dict[str, bytes], programs: dict[str, bytes], release
     entries += [cpio.symlink(path, target) for path, target in _LINKS.items()]
     entries.append(cpio.file("init", tiny_init.INIT.encode(), 0o755))
     entries.append(cpio.file("usr/lib/guesthouse/session", tiny_init.SESSION.encode(), 0o755))
+    entries.append(cpio.file("usr/lib/guesthouse/lease", tiny_init.LEASE.encode(), 0o755))
     entries.append(cpio.file("usr/lib/guesthouse/agent", programs["agent"], 0o755))
     entries += [cpio.file(path, text.encode()) for path, text in tiny_init.SMALL_FILES.items()]
     entries.append(cpio.file("etc/motd", motd.encode()))

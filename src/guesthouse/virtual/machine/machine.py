@@ -71,7 +71,7 @@ class Machine:
         budget) they take turns in one thread instead.
     disks: paths, (path, readonly) or block backends, in the order of the virtio slots.
     ports: the host's ends of the ports of a virtio console, by name.
-    network: what its card is plugged into; without one it has no card.
+    network: what its card is plugged into, for example a `NetworkPort`; without one it has no card.
     shares: folders of the host, `Share(path, tag)`, for the guest to mount by their tags.
     console: gets the console's output; `machine.console` has it in any case.
     engine: "auto", "interpreter", "stitcher", "translator" or "reference".
@@ -203,6 +203,11 @@ class Machine:
     def ports(self) -> Mapping[str, Input]:
         """Input to the ports by name: `write(data)`, `close()`, from any thread."""
         return {name: stream for name, stream in self._core.inputs.items() if name}
+
+    @property
+    def network(self) -> Cable | None:
+        """What its network card is plugged into."""
+        return self._core.network
 
     @property
     def devices(self) -> Devices:
