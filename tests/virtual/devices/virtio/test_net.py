@@ -2,7 +2,6 @@
 
 import itertools
 import struct
-from collections.abc import Sequence
 from functools import partial
 
 import pytest
@@ -13,44 +12,13 @@ from scapy.packet import Raw
 
 from guesthouse.virtual.devices.virtio import net
 from guesthouse.virtual.devices.virtio.net import VirtioNet
-from guesthouse.virtual.devices.wires import NetDevice
+from tests.virtual.devices.fakes import MAC, Cable
 from tests.virtual.devices.virtio.driver import Driver
 
-MAC = bytes.fromhex("525400123456")
 OTHER = bytes.fromhex("525400abcdef")
 RX, TX, CONTROL = 0, 1, 2
 PLAIN = struct.pack("<BBHHHHH", 0, 0, 0, 0, 0, 0, 1)
 BIG_ENOUGH = 1526
-
-
-class Cable:
-    """A network that keeps what it gets, while it has room."""
-
-    def __init__(self, offload: bool = True) -> None:
-        self.mac, self.mtu, self.offload = MAC, 1500, offload
-        self.up = True
-        self.capacity = 1000
-        self.packets: list[bytes] = []
-        self.rooms = 0
-        self.device: NetDevice | None = None
-
-    def attach(self, device: NetDevice) -> None:
-        self.device = device
-
-    def send(self, packet: Sequence[memoryview]) -> bool:
-        if len(self.packets) >= self.capacity:
-            return False
-        self.packets.append(b"".join(packet))
-        return True
-
-    def room(self) -> None:
-        self.rooms += 1
-
-    def deliver(self, packet: bytes) -> bool:
-        assert self.device is not None
-        taken = self.device.deliver(memoryview(packet))
-        self.device.settle()
-        return taken
 
 
 def bits(*features: int) -> int:
@@ -430,3 +398,12 @@ def test_the_state_can_be_saved_and_taken_over() -> None:
     function = other.device.function
     assert isinstance(function, VirtioNet) and function.filter.unicast == [OTHER] and not function.filter.promiscuous
     assert wire.deliver(PLAIN + frame(GROUP)), "not wanted, so not waiting for room"
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_room_outside_memory_asks_for_a_reset_and_nothing_waits(merged: bool) -> None:
+    driver, cable = card(bits(net.MRG_RXBUF) if merged else 0)
+    driver.add(RX, [], [BIG_ENOUGH])
+    driver.ram.write(driver.area(RX, 0), struct.pack("<Q", 1 << 62))
+    assert cable.deliver(PLAIN + frame())
+    assert driver.broken and driver.take(RX) is None
