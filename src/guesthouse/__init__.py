@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from guesthouse.virtual.machine.console import NotSeen
     from guesthouse.virtual.machine.hooks import Access
     from guesthouse.virtual.machine.machine import Machine
+    from guesthouse.virtual.machine.network_port import NetworkPort
     from guesthouse.virtual.machine.stop import Reason, Stop
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "AgentPort",
     "AgentTimeout",
     "Machine",
+    "NetworkPort",
     "NotSeen",
     "Reason",
     "Share",
@@ -43,6 +45,7 @@ _PLACES = {
     "AgentPort": "guesthouse.manager.agent.machine_port",
     "AgentTimeout": "guesthouse.manager.agent.agent",
     "Machine": "guesthouse.virtual.machine.machine",
+    "NetworkPort": "guesthouse.virtual.machine.network_port",
     "NotSeen": "guesthouse.virtual.machine.console",
     "Reason": "guesthouse.virtual.machine.stop",
     "Share": "guesthouse.guest.definition",

@@ -156,8 +156,12 @@ def test_almost_right_requests(kind: str, seed: int) -> None:
             queue = dice.randrange(driver.queues)
             head = struct.pack("<IIQ", dice.choice((0, 1, 4, 8, 11, 13, 77)), 0, dice.choice((0, 5, 63, 64, 1 << 60)))
             event = struct.pack("<IHH", dice.randrange(3), dice.randrange(9), dice.randrange(2))
-            send = dice.choice(([head], [head, bytes(512)], [head, struct.pack("<QII", 1, 1, 0)], [event]))
-            rooms = dice.choice(([1], [512, 1], [20, 1], [8, 8]))
+            frame = bytes((dice.randrange(2), dice.choice((0, 1, 4, 0x81)))) + bytes(2) + dice.randbytes(6) + bytes(90)
+            order = bytes((dice.randrange(6), dice.randrange(3))) + dice.choice((b"\1", b"\1\0", dice.randbytes(12)))
+            send = dice.choice(
+                ([head], [head, bytes(512)], [head, struct.pack("<QII", 1, 1, 0)], [event], [frame], [order])
+            )
+            rooms = dice.choice(([1], [512, 1], [20, 1], [8, 8], [1526]))
             if dice.random() < 0.1:
                 send, rooms = dice.choice((([], [0]), ([b""], []), ([head], []), ([], [1])))
             driver.add(queue, send, rooms)

@@ -100,6 +100,7 @@ def _pack_initramfs(files: dict[str, bytes], programs: dict[str, bytes], release
     entries += [cpio.symlink(path, target) for path, target in _LINKS.items()]
     entries.append(cpio.file("init", tiny_init.INIT.encode(), 0o755))
     entries.append(cpio.file("usr/lib/guesthouse/session", tiny_init.SESSION.encode(), 0o755))
+    entries.append(cpio.file("usr/lib/guesthouse/lease", tiny_init.LEASE.encode(), 0o755))
     entries.append(cpio.file("usr/lib/guesthouse/agent", programs["agent"], 0o755))
     entries += [cpio.file(path, text.encode()) for path, text in tiny_init.SMALL_FILES.items()]
     entries.append(cpio.file("etc/motd", motd.encode()))

@@ -36,6 +36,12 @@ prepare() {
     done 2>/dev/null
     hostname -F /etc/hostname
     ip link set lo up
+    if [ -e /sys/class/net/eth0 ]; then
+        ip link set eth0 up
+        # Waits for a lease where the cable is in, asks on from the background where nobody answers.
+        grep -q 1 /sys/class/net/eth0/carrier && wait=1 || wait=0
+        udhcpc -i eth0 -b -t 2 -T $wait -S -s /usr/lib/guesthouse/lease >/dev/null 2>&1
+    fi
     # Only now: a starting kernel asks for many modules that are not there, and each would cost a process.
     echo /usr/bin/modprobe >/proc/sys/kernel/modprobe
 }
@@ -49,6 +55,19 @@ while :; do
     sleep 1000000 &
     wait $!
 done
+"""
+
+LEASE = r"""#!/bin/sh
+# Told by udhcpc what address, router and names the network has given to the card $interface, or that it has none.
+case $1 in
+    deconfig) ip addr flush dev "$interface" scope global ;;
+    bound|renew)
+        ip addr flush dev "$interface" scope global
+        ip addr add "$ip/${mask:-24}" dev "$interface"
+        for address in $router; do ip route add default via "$address" dev "$interface" && break; done
+        { [ -z "$domain" ] || echo "search $domain"; for address in $dns; do echo "nameserver $address"; done; } \
+            >/etc/resolv.conf ;;
+esac 2>/dev/null
 """
 
 SESSION = r"""#!/bin/sh

@@ -14,14 +14,14 @@ from guesthouse.virtual.devices.wires import CharacterBackend, PortBackend
 from guesthouse.virtual.machine.machine import Machine
 
 if TYPE_CHECKING:
-    from guesthouse.virtual.machine.network import NetworkLink
+    from guesthouse.virtual.machine.network import Cable
 
 
 def build_machine(
     plan: Plan,
     console: CharacterBackend | None,
     ports: Mapping[str, PortBackend] | None,
-    network: NetworkLink | None = None,
+    network: Cable | None = None,
 ) -> Machine:
     """Open everything that the plan names, and put the guest into memory; raises UserError where that can't be."""
     append = plan.append if plan.command is None else f"{PARAMETERS} {plan.append}".strip()

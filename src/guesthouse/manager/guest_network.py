@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
 from collections.abc import Callable
 
 from guesthouse.errors import UserError
 from guesthouse.guest.guest_file import Network
+from guesthouse.host.capture import Capture
 from guesthouse.host.loop import Loop
+from guesthouse.host.network_wires import PacketWire, Wire, open_stream, open_tap
 from guesthouse.manager.network import NetworkProcess, start_network
 from guesthouse.manager.network_protocol import Unsaid
 from guesthouse.virtual.machine.network import NetworkLink
@@ -59,14 +60,29 @@ class GuestNetwork:
 
     def __init__(self, network: Network, name: str, loop: Loop, heard: Callable[[str], None]) -> None:
         """`heard` gets sentences about what was refused. Raises UserError for what the user can mend."""
+        check_network(network)
         self._process: NetworkProcess | None = None
         self._heard = heard
-        if network.mode != "user":
-            raise UserError(f"The network {network.mode!r} is not there yet; choose user or none.")
+        self.listens = False
+        """Whether it takes in a peer later on."""
+        self.link = NetworkLink(self._wire(network, name, loop), card_address(network, name))
+        if network.pcap:
+            self.link.look = Capture(network.pcap, heard).look
+
+    def _wire(self, network: Network, name: str, loop: Loop) -> Wire:
+        kind, _, place = network.mode.partition(":")
+        if kind == "tap":
+            return open_tap(place)
+        if kind == "socket":
+            stream = open_stream(place)
+            self.listens = stream.listens
+            if self.listens:
+                self._heard(f"The network waits for somebody who connects to {place}.")
+            return stream
         self._process = start_network(network_plan(network, name), loop, self._hear)
-        end = socket.socket(fileno=os.dup(self._process.device.fileno()))
+        descriptor = os.dup(self._process.device.fileno())
         self._process.device.close()
-        self.link = NetworkLink(end, card_address(network, name))
+        return PacketWire(descriptor)
 
     @property
     def forwards(self) -> list[str]:

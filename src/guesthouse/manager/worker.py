@@ -47,7 +47,7 @@ from guesthouse.virtual.machine.stop import Stop as MachineStop
 if TYPE_CHECKING:
     from guesthouse.host.visitors import Visitors
     from guesthouse.manager.guest_network import GuestNetwork
-    from guesthouse.virtual.machine.network import NetworkLink
+    from guesthouse.virtual.machine.network import Cable
 
 NETWORKS = "guesthouse.manager.guest_network"  # likewise
 DEBUGGERS = "guesthouse.manager.debuggers"  # imported where it is asked for: sockets cost time at every start
@@ -167,14 +167,15 @@ class Worker:
         if plan.gdb is not None:
             self._debuggers, sentence = import_module(DEBUGGERS).open_to_debuggers(self._loop, machine, plan.gdb)
             self._send(Note(sentence))
-        self._send(Ready(confine([code_folder()], accepting=plan.gdb is not None)))
+        accepting = plan.gdb is not None or (self._network is not None and self._network.listens)
+        self._send(Ready(confine([code_folder()], accepting=accepting)))
 
-    def _join_network(self, plan: Plan) -> NetworkLink:
+    def _join_network(self, plan: Plan) -> Cable:
         """Start the network that the plan wants, and be its guest."""
         self._network = network = import_module(NETWORKS).GuestNetwork(plan.network, plan.name, self._loop, self._tell)
         for sentence in network.forwards:
             self._tell(sentence)
-        link: NetworkLink = network.link
+        link: Cable = network.link
         return link
 
     # --- the guest ----------------------------------------------------------------------------------------------------

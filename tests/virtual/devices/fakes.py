@@ -1,6 +1,7 @@
 """Small wires for devices under test."""
 
 import random
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,9 +10,10 @@ from msgspec.structs import replace
 from guesthouse.virtual.devices.catalogue import CATALOGUE, make
 from guesthouse.virtual.devices.device import Device
 from guesthouse.virtual.devices.virtio.console import PortDefinition
-from guesthouse.virtual.devices.wires import BadAddress, Wires
+from guesthouse.virtual.devices.wires import BadAddress, NetDevice, Wires
 
 BASE = 0x8000_0000
+MAC = bytes.fromhex("525400123456")
 ON_PCI = " on pci"
 
 
@@ -217,6 +219,48 @@ class Work:
         self.holds.append((why, again))
 
 
+class Cable:
+    """A network that keeps what it gets while it has room, and of which `arriving` comes in when the card has room."""
+
+    def __init__(self, offload: bool = True) -> None:
+        self.mac, self.mtu, self.offload, self.up = MAC, 1500, offload, True
+        self.capacity = 1000
+        self.packets: list[bytes] = []
+        self.arriving: list[bytes] = []
+        self.rooms = 0
+        self.device: NetDevice | None = None
+
+    def attach(self, device: NetDevice) -> None:
+        self.device = device
+
+    def send(self, packet: Sequence[memoryview]) -> bool:
+        if len(self.packets) >= self.capacity:
+            return False
+        self.packets.append(b"".join(packet))
+        return True
+
+    def room(self) -> None:
+        self.rooms += 1
+        for packet in self.arriving:
+            self.deliver(packet)
+
+    def deliver(self, packet: bytes) -> bool:
+        assert self.device is not None
+        taken = self.device.deliver(memoryview(packet))
+        self.device.settle()
+        return taken
+
+
+def long_packets() -> list[bytes]:
+    """A frame, half a checksum, and segments to be made, some of them malformed."""
+    frame = MAC + MAC + b"\x08\x00" + b"\x45" + bytes(8) + b"\x06" + bytes(22) + b"\x50" + bytes(3000)
+    heads = [(0, 0, 0, 0, 0), (1, 0, 0, 34, 16), (1, 1, 700, 34, 16), (1, 4, 1, 34, 16), (1, 1, 0, 0, 0)]
+    heads += [(1, 1, 100, 60_000, 60_000), (1, 0x81, 65_535, 3044, 0), (255, 255, 255, 255, 255)]
+    return [
+        struct.pack("<BBHHHHH", flags, kind, 54, size, at, field, 1) + frame for flags, kind, size, at, field in heads
+    ]
+
+
 class Dice:
     """Random bytes from a seed."""
 
@@ -304,6 +348,10 @@ def backend(kind: str) -> Any:
         return Share()
     if kind == "virtio-vsock":
         return Sockets()
+    if kind == "virtio-net":
+        cable = Cable()
+        cable.arriving = long_packets()
+        return cable
     return Dice() if kind == "virtio-entropy" else None
 
 

@@ -103,6 +103,9 @@ class NetDevice(Protocol):
     def send_all(self) -> None:
         """Go on sending: there is room again."""
 
+    def set_link(self, up: bool) -> None:
+        """Plug the cable in or out."""
+
 
 class NetBackend(Protocol):
     """The network that a card is plugged into; packets are a virtio header of twelve bytes and an Ethernet frame."""
@@ -111,6 +114,10 @@ class NetBackend(Protocol):
     mtu: int
     offload: bool
     """Whether it takes and gives frames without checksums, and segments of up to 64 KiB."""
+
+    @property
+    def up(self) -> bool:
+        """Whether the cable is plugged in at the other end; `set_link` tells when that changes."""
 
     def attach(self, device: NetDevice) -> None:
         """Take the card."""

@@ -54,7 +54,7 @@ from guesthouse.virtual.storage.block import Image
 from guesthouse.virtual.storage.images import open_image
 
 if TYPE_CHECKING:
-    from guesthouse.virtual.machine.network import NetworkLink
+    from guesthouse.virtual.machine.network import Cable
     from guesthouse.virtual.machine.shares import ShareLink
     from guesthouse.virtual.machine.sockets import SocketLink
 
@@ -93,7 +93,7 @@ class Backends(msgspec.Struct, frozen=True):
     disks: Sequence[BlockBackend] = ()
     ports: Mapping[str, PortBackend] | None = None
     opened: Sequence[Image] = ()
-    network: NetworkLink | None = None
+    network: Cable | None = None
     shares: Sequence[ShareLink] = ()
     sockets: SocketLink | None = None
 
@@ -101,7 +101,7 @@ class Backends(msgspec.Struct, frozen=True):
 def open_backends(
     disks: Sequence[Disk],
     ports: Mapping[str, PortBackend] | None,
-    network: NetworkLink | None = None,
+    network: Cable | None = None,
     shares: Sequence[ShareLink] = (),
     sockets: SocketLink | None = None,
 ) -> Backends:

@@ -40,7 +40,7 @@ from guesthouse.virtual.machine.stop import Stop
 if TYPE_CHECKING:
     from guesthouse.virtual.machine.gdb.debugger import Debugger
     from guesthouse.virtual.machine.gdb.port import DebuggerPort
-    from guesthouse.virtual.machine.network import NetworkLink
+    from guesthouse.virtual.machine.network import Cable
 
 # Imported where they are asked for: most machines are never debugged, and share no folders.
 GDB = "guesthouse.virtual.machine.gdb"
@@ -74,7 +74,7 @@ class Machine:
         budget) they take turns in one thread instead.
     disks: paths, (path, readonly) or block backends, in the order of the virtio slots.
     ports: the host's ends of the ports of a virtio console, by name.
-    network: what its card is plugged into; without one it has no card.
+    network: what its card is plugged into, for example a `NetworkPort`; without one it has no card.
     shares: folders of the host, `Share(path, tag)`, for the guest to mount by their tags.
     vsock: the path of a Unix socket that leads to the guest's virtio sockets (docs/vsock.md); "" for none.
     balloon: whether it can give up memory (`set_balloon`), and gives back what it has free.
@@ -100,7 +100,7 @@ class Machine:
         cpus: int = 1,
         disks: Sequence[Disk] = (),
         ports: Mapping[str, PortBackend] | None = None,
-        network: NetworkLink | None = None,
+        network: Cable | None = None,
         shares: Sequence[Share] = (),
         vsock: str | Path = "",
         balloon: bool = False,
@@ -149,7 +149,7 @@ class Machine:
         disks: Sequence[Disk],
         ports: Mapping[str, PortBackend] | None,
         console: CharacterBackend | None,
-        network: NetworkLink | None,
+        network: Cable | None,
     ) -> None:
         check(definition)
         parts = (network is not None, definition.vsock, definition.balloon, ports)
@@ -218,6 +218,11 @@ class Machine:
     def ports(self) -> Mapping[str, Input]:
         """Input to the ports by name: `write(data)`, `close()`, from any thread."""
         return {name: stream for name, stream in self._core.inputs.items() if name}
+
+    @property
+    def network(self) -> Cable | None:
+        """What its network card is plugged into."""
+        return self._core.network
 
     @property
     def devices(self) -> Devices:
@@ -362,7 +367,7 @@ class Machine:
         *,
         disks: Sequence[Disk] | None = None,
         ports: Mapping[str, PortBackend] | None = None,
-        network: NetworkLink | None = None,
+        network: Cable | None = None,
         vsock: str | Path | None = None,
         console: CharacterBackend | None = None,
         engine: str = "auto",

@@ -1,51 +1,67 @@
-"""The machine's end of a network: packets between the card and a socket, in the machine's own thread."""
+"""The machine's end of a network: packets between the card and a wire, in the machine's own thread."""
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
 
-from guesthouse.virtual.devices.wires import NetDevice
+from guesthouse.host.network_wires import HEADER_SIZE, Wire
+from guesthouse.virtual.devices.wires import NetBackend, NetDevice
 from guesthouse.virtual.machine.inbox import Inbox
 
-LONGEST = 12 + 65550
 AT_ONCE = 64
 """Packets taken in before the guest runs on."""
-MOST_PARTS = 1024
-"""Of what is sent at once (IOV_MAX)."""
 
-Look = Callable[[bytes, bool], None]
-"""Sees a frame, and whether the guest has sent it."""
+Look = Callable[[memoryview | bytes, bool], None]
+"""Sees a frame, and whether the guest has sent it; the frame is good until it returns."""
+
+
+class Cable(NetBackend, Protocol):
+    """What a machine's network card may be plugged into."""
+
+    look: Look | None
+
+    def connect(self, inbox: Inbox) -> None:
+        """Take the place that calls are posted to."""
+
+    def close(self) -> None:
+        """The machine is gone."""
 
 
 class NetworkLink:
-    """A card's network behind a SOCK_SEQPACKET socket, of which each message is one packet.
+    """A card's network at the other end of a wire.
 
     All but the watching is done by the machine's thread. A network that has ended is a cable pulled out.
     """
 
-    def __init__(self, link: socket.socket, mac: bytes, mtu: int = 1500, offload: bool = True) -> None:
-        """`link` is the machine's from now on."""
-        self.mac, self.mtu, self.offload = mac, mtu, offload
+    def __init__(self, wire: Wire, mac: bytes, mtu: int = 1500) -> None:
+        """`wire` is the machine's from now on."""
+        self.mac, self.mtu, self.offload = mac, mtu, wire.offload
         self.look: Look | None = None
-        link.setblocking(False)
-        self._socket = link
-        self._buffer = memoryview(bytearray(LONGEST))
+        self._wire = wire
         self._held: memoryview | None = None
         """A packet that the guest had no room for."""
         self._device: NetDevice | None = None
         self._inbox: Inbox | None = None
-        self._full = self.ended = False
+        self._full = False
+        self._told = wire.up
         self._epoll = select.epoll()
-        self._epoll.register(link.fileno(), select.EPOLLONESHOT)
+        self._watched = -1
+        """The wire's descriptor as it is watched."""
         self._bell, self._rung = socket.socketpair()
         self._epoll.register(self._rung.fileno(), select.EPOLLIN)
         self._thread = threading.Thread(target=self._watch, name="network", daemon=True)
         self._watching = False
         """The thread runs: not before the guest does, as the process may still have to confine itself."""
+
+    @property
+    def up(self) -> bool:
+        """Whether there is somebody at the other end."""
+        return self._wire.up
 
     def connect(self, inbox: Inbox) -> None:
         """Take the place that calls are posted to."""
@@ -58,18 +74,15 @@ class NetworkLink:
         self._device = device
 
     def send(self, packet: Sequence[memoryview]) -> bool:
-        """Take a packet; false where the socket is full."""
-        if self.look is not None:
-            self.look(b"".join(packet)[12:], True)
-        try:
-            # As files are written and read, which is all that a confined process may do.
-            os.writev(self._socket.fileno(), packet if len(packet) <= MOST_PARTS else [b"".join(packet)])
-        except BlockingIOError:
+        """Take a packet; false where the wire is full."""
+        if not self._wire.send(packet):
             self._full = True
             self._rearm()
             return False
-        except OSError:
-            self.ended = True
+        if self.look is not None:
+            self.look(memoryview(b"".join(packet))[HEADER_SIZE:], True)
+        if self._wire.clogged or not self._wire.up:
+            self._rearm()
         return True
 
     def room(self) -> None:
@@ -86,42 +99,46 @@ class NetworkLink:
             return
         packet, self._held = self._held, None
         for _ in range(AT_ONCE):
-            if packet is None:
-                packet = self._receive()
-            if packet is None:
-                break
-            if not device.deliver(packet):
+            packet = packet or self._receive()
+            if packet is None or not device.deliver(packet):
                 self._held = packet
                 break
             packet = None
-        else:
-            self._rearm()
+        self._rearm()
         device.settle()
 
     def _receive(self) -> memoryview | None:
-        """The next packet; None, and the socket watched again, where there is none."""
-        try:
-            count = os.readv(self._socket.fileno(), [self._buffer])
-        except BlockingIOError:
-            self._rearm()
-            return None
-        except OSError:
-            count = 0
-        if not count:
-            self.ended = True
-            return None
-        if self.look is not None:
-            self.look(bytes(self._buffer[12:count]), False)
-        return self._buffer[:count]
+        """The next packet; None where there is none."""
+        packet = self._wire.receive()
+        self._tell()
+        if packet is not None and self.look is not None:
+            self.look(packet[HEADER_SIZE:], False)
+        return packet
+
+    def _tell(self) -> None:
+        """Have the guest know whether its cable is plugged in."""
+        if self._wire.up != self._told and self._device is not None:
+            self._told = self._wire.up
+            self._device.set_link(self._told)
 
     def _rearm(self) -> None:
-        events = select.EPOLLIN if self._held is None else 0
-        events |= select.EPOLLOUT if self._full else 0
+        """Have the thread wait for what is wanted now."""
+        self._tell()
+        events = select.EPOLLONESHOT | (select.EPOLLIN if self._held is None else 0)
+        events |= select.EPOLLOUT if self._full or self._wire.clogged else 0
+        descriptor = -1 if self._wire.ended else self._wire.descriptor
+        if self._watched not in (-1, descriptor):
+            with suppress(OSError):  # closed by now
+                self._epoll.unregister(self._watched)
+        self._watched = descriptor
+        if descriptor >= 0:
+            try:
+                self._epoll.modify(descriptor, events)
+            except FileNotFoundError:
+                self._epoll.register(descriptor, events)
         if not self._watching:
             self._watching = True
             self._thread.start()
-        if not self.ended:
-            self._epoll.modify(self._socket.fileno(), events | select.EPOLLONESHOT)
 
     def _watch(self) -> None:
         """What the thread does: has the machine's called when something comes, or there is room again."""
@@ -134,15 +151,16 @@ class NetworkLink:
 
     def _woken(self) -> None:
         self._full = False
+        self._wire.push()
         if self._device is not None:
             self._device.send_all()
         self._take()
 
     def close(self) -> None:
-        """Pull the cable, and give the socket back."""
+        """Pull the cable, and give the wire back."""
         self._bell.close()
         if self._watching:
             self._thread.join()
         self._epoll.close()
         self._rung.close()
-        self._socket.close()
+        self._wire.close()

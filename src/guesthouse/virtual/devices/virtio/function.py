@@ -38,6 +38,9 @@ class Transport(Protocol):
     def settle(self, queue: int) -> None:
         """Interrupt the driver where it wants to hear of what has been given back."""
 
+    def break_off(self) -> None:
+        """The driver has broken the rules: nothing works until it resets the device."""
+
     def config_changed(self) -> None:
         """Tell the driver that the configuration space has changed."""
 

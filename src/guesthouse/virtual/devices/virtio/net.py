@@ -16,7 +16,7 @@ from guesthouse.virtual.devices.state import Register, State, Stateful
 from guesthouse.virtual.devices.virtio.function import Function
 from guesthouse.virtual.devices.virtio.net_filter import MAC_SIZE, MODES, VLAN_NUMBERS, ReceiveFilter
 from guesthouse.virtual.devices.virtio.queue import Chain, RingError
-from guesthouse.virtual.devices.wires import NetBackend
+from guesthouse.virtual.devices.wires import BadAddress, NetBackend
 from guesthouse.virtual.network.segmentation import finish_checksum, segments
 
 CSUM, GUEST_CSUM, CTRL_GUEST_OFFLOADS, MTU, MAC = 0, 1, 2, 3, 5
@@ -48,7 +48,7 @@ SPEED, FULL_DUPLEX = 10_000, 1
 class VirtioNet(Function):
     """A card with a pair of queues for each of `pairs` processors, at most 8; without `backend` its link is down."""
 
-    mac: list[int]
+    address: bytes
     link: int
     current_pairs: int
     refused: int
@@ -65,7 +65,7 @@ class VirtioNet(Function):
             bits += [*GUEST_OFFLOADS, *HOST_OFFLOADS, CTRL_GUEST_OFFLOADS]
         self.features = sum(1 << bit for bit in bits)
         self.registers = (
-            Register("mac", 0, 1, "the card's address", count=MAC_SIZE),
+            Register("mac", 0, 1, "the card's address", count=MAC_SIZE, stored=False),
             Register("link_status", 6, 2, "bit 0 the link is up, bit 1 the guest is to announce itself", stored=False),
             Register("max_pairs", 8, 2, "pairs of queues", reset=self.pairs),
             Register("mtu", 10, 2, "bytes of the largest packet", reset=backend.mtu if backend is not None else 1500),
@@ -73,16 +73,15 @@ class VirtioNet(Function):
             Register("duplex", 16, 1, "1: full", reset=FULL_DUPLEX),
         )
         self.state = (
-            State("link", LINK_UP if backend is not None else 0, "the link's status"),
+            State("address", address, "the card's, its own or one that the driver has set"),
+            State("link", LINK_UP if backend is not None and backend.up else 0, "the link's status", keep=True),
             State("current_pairs", 1, "pairs of queues that the driver uses"),
             State("refused", 0, "feature bits of what the driver has accepted, and does not want now"),
         )
         self.filter = ReceiveFilter()
-        self._address = list(address)
         self._blocked: set[int] = set()
         """Queues with a packet to send that the network had no room for."""
         self.start()
-        self.mac = list(address)
         if backend is not None:
             backend.attach(self)
 
@@ -91,10 +90,14 @@ class VirtioNet(Function):
         return {"filter": self.filter}
 
     def resume(self) -> None:
-        """Begin anew with the card's own address and what the driver has accepted."""
+        """Forget what was being done before a reset or another state."""
         self._blocked.clear()
-        if not any(self.mac):
-            self.mac = list(self._address)
+        if self.backend is None:
+            self.link = 0
+
+    def on_read_mac(self, index: int) -> int:
+        """Answer a byte of the card's address."""
+        return self.address[index]
 
     def on_read_link_status(self) -> int:
         """Answer the link's status."""
@@ -168,13 +171,16 @@ class VirtioNet(Function):
         if len(packet) < HEADER.size + LEAST_FRAME or not self.link & LINK_UP:
             return True
         frame = packet[HEADER.size :]
-        if not self.filter.wants(frame, bytes(self.mac), self.transport.accepted(CTRL_VLAN)):
+        if not self.filter.wants(frame, self.address, self.transport.accepted(CTRL_VLAN)):
             return True
         pairs = self.current_pairs if self.transport.accepted(MQ) else 1
         queue = 2 * (zlib.crc32(frame[26:38]) % pairs) if pairs > 1 else 0
-        for number, piece in enumerate(self._finished(packet)):
-            if not self._put(queue, piece):
-                return number > 0  # of segments made here, what finds no room is lost, as on a wire
+        try:
+            for number, piece in enumerate(self._finished(packet)):
+                if not self._put(queue, piece):
+                    return number > 0  # of segments made here, what finds no room is lost, as on a wire
+        except BadAddress:
+            self.transport.break_off()
         return True
 
     def settle(self) -> None:
@@ -254,7 +260,7 @@ class VirtioNet(Function):
         elif group == CLASS_MAC and command == 0:
             return self._set_addresses(data)
         elif group == CLASS_MAC and command == 1 and len(data) == MAC_SIZE:
-            self.mac = list(data)
+            self.address = data
         elif group == CLASS_VLAN and command < 2 and len(data) == 2:
             self.filter.set_vlan(int.from_bytes(data, "little") % VLAN_NUMBERS, command == 0)
         elif group == CLASS_ANNOUNCE and command == 0:

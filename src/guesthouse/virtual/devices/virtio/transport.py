@@ -85,7 +85,7 @@ class VirtioTransport(Stateful):
             else:
                 self.layout.rearm(self.queues[queue], self.memory)
         except (RingError, BadAddress):
-            self._break_off()
+            self.break_off()
         self.settle(queue)
 
     def take(self, queue: int) -> Chain | None:
@@ -99,7 +99,7 @@ class VirtioTransport(Stateful):
             if chain is None and not layout.rearm(ring, memory):
                 chain = layout.pop(ring, memory)
         except (RingError, BadAddress):
-            self._break_off()
+            self.break_off()
             return None
         if chain is not None:
             chain.epoch = ring.epoch
@@ -118,7 +118,7 @@ class VirtioTransport(Stateful):
         try:
             self.layout.push(ring, self.memory, chain, written)
         except BadAddress:
-            self._break_off()
+            self.break_off()
 
     def settle(self, queue: int) -> None:
         """Interrupt the driver where it asked to hear of the requests given back since the last call."""
@@ -129,9 +129,9 @@ class VirtioTransport(Stateful):
             if self.layout.wants_interrupt(ring, self.memory):
                 self._interrupt(USED_BUFFER)
         except BadAddress:
-            self._break_off()
+            self.break_off()
 
-    def _break_off(self) -> None:
+    def break_off(self) -> None:
         """The driver has broken the rules: nothing works until it resets the device (section 2.1.2)."""
         self.status |= STATUS_NEEDS_RESET
         self._interrupt(CONFIG_CHANGE)
