@@ -16,7 +16,7 @@ from guesthouse.virtual.network.stack import parse_resolver
         ("allow 10.1.2.3", EgressRule("allow", network="10.1.2.3/32")),
         ("allow 10.1.2.3/8 22", EgressRule("allow", network="10.0.0.0/8", first_port=22, last_port=22)),
         ("deny fd00::/8 1-99/udp", EgressRule("deny", "fd00::/8", "", 1, 99, "udp")),
-        ("allow *.Debian.org. /tcp", EgressRule("allow", "", "*example.org", 0, 65535, "tcp")),
+        ("allow *.Example.org. /tcp", EgressRule("allow", "", "*.example.org", 0, 65535, "tcp")),
         ("allow any /icmp", EgressRule("allow", protocol="icmp")),
     ],
 )

@@ -19,7 +19,7 @@ from guesthouse.virtual.network.addresses import embedded, is_public
 ALLOW, DENY = "allow", "deny"
 PROTOCOLS = ("tcp", "udp", "icmp")
 ALL_PORTS = (0, 65535)
-FORM = "write it like 'allow *example.org 80-443/tcp', 'deny 10.0.0.0/8' or 'deny any'"
+FORM = "write it like 'allow *.example.org 80-443/tcp', 'deny 10.0.0.0/8' or 'deny any'"
 
 
 class EgressRule(msgspec.Struct, frozen=True):
