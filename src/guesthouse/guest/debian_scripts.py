@@ -190,6 +190,12 @@ DHCP=yes
 IPv6AcceptRA=yes
 """
 
+# Who has the agent run `apt-get` at once means the network that the machine has a card for: it is waited for a little.
+AGENT_WAITS = """[Service]
+ExecStartPre=-/bin/sh -c 'for turn in $$(seq 75); do [ "$$(ls /sys/class/net)" = lo ] && break; \\
+    ip route show default | grep -q . && break; sleep 0.2; done'
+"""
+
 SOURCE = """Types: deb
 URIs: {mirror}
 Suites: {suites}
@@ -204,5 +210,6 @@ FILES = {
     "etc/systemd/network/80-guesthouse.network": NETWORK,
     "etc/systemd/system/serial-getty@ttyS0.service.d/guesthouse.conf": AUTOLOGIN,
     "etc/systemd/system/ssh.service.d/guesthouse.conf": SSH_KEYS,
+    "etc/systemd/system/guesthouse-agent.service.d/network.conf": AGENT_WAITS,
     "etc/profile.d/guesthouse.sh": PROFILE,
 }
