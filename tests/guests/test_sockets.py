@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import guesthouse
+from guesthouse import Machine
+from guesthouse.guest import cpio
 from guesthouse.manager.store import ImageStore
 from tests.cli.programs import ENVIRONMENT, PROGRAM
 
@@ -155,3 +158,21 @@ def test_ends_are_seen_on_both_sides(tool: Path, tmp_path: Path) -> None:
             end.sendall(bytes(5_000_000))
             assert time.monotonic() - began > 0.5, "it waits until the guest reads"
         assert process.stdout.readline() == b"5000000\n"
+
+
+def test_behind_a_restore_connections_are_over_and_new_ones_are_taken(tool: Path, tmp_path: Path) -> None:
+    image = guesthouse.image("tiny")
+    program = cpio.pack([cpio.file("vsock", (tool / "vsock").read_bytes(), 0o755)])
+    initrd = image.initrd.read_bytes() + program
+    before, behind = tmp_path / "before", tmp_path / "behind"
+    with Machine(kernel=image.kernel, initrd=initrd, vsock=before, memory="256M") as machine, listening(before, 80):
+        assert machine.run(timeout=60, until=":~# ").text
+        machine.console.write("/vsock wait 80\n")
+        assert machine.run(timeout=60, until="connected").text
+        saved = machine.save()
+    with Machine.load(saved, vsock=behind) as machine, listening(behind, 80) as listener:
+        assert machine.run(timeout=60, until="Connection reset by peer").text
+        machine.console.write("/vsock wait 80\n")
+        assert machine.run(timeout=60, until="connected").text
+        listener.accept()[0].close()
+        assert machine.run(timeout=60, until="end").text
