@@ -28,6 +28,7 @@ VERBS = {
     "profile": "Run a guest and tell where its time goes.",
     "pull": "Build an image from Debian's packages into your store.",
     "images": "List, show, remove, export and import the images you have.",
+    "disk": "Make, convert, check, resize and look into disk images.",
     "asm": "Assemble a file.",
     "disasm": "Disassemble a file, or instructions written as numbers.",
     "isa": "Show the instruction set, or one instruction in every form.",
