@@ -1,6 +1,8 @@
 """Connections carried on to the host's sockets, by the loop that the process has, with a guest played by the test."""
 
 import os
+import random
+import select
 import socket
 import struct
 import threading
@@ -288,3 +290,62 @@ def test_nonsense_on_the_link_ends_it(tmp_path: Path) -> None:
     guest.link.sendall(b"\xff" * 8)
     guest.thread.join(WAIT)
     guest.close()
+
+
+def do_something(ends: list[socket.socket], dice: random.Random) -> None:
+    """What a program may do with its connection."""
+    end = dice.choice(ends)
+    end.setblocking(False)
+    with suppress(OSError):
+        choice = dice.randrange(4)
+        if choice == 0:
+            end.send(b"CONNECT 2\n" + bytes(dice.randrange(3000)))
+        elif choice == 1:
+            end.recv(1 << 18)
+        elif choice == 2:
+            end.shutdown(dice.randrange(3))
+        else:
+            ends.remove(end)
+            end.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_hostile_guest_and_hasty_programs_end_nothing(guest: Guest, seed: int) -> None:
+    dice = random.Random(seed)
+    with guest.service_at(80) as listener:
+        listener.setblocking(False)
+        ends: list[socket.socket] = []
+        for _ in range(1500):
+            data = dice.randbytes(dice.choice((0, 0, 1, 500, BUFFER // 3)))
+            header = Header(
+                source=GUEST,
+                destination=HOST,
+                source_port=dice.randrange(4),
+                destination_port=dice.choice((80, 80, 81, FIRST_PORT + dice.randrange(30))),
+                length=len(data) if dice.random() < 0.95 else dice.getrandbits(32),
+                type=dice.choice((1,) * 30 + (2,)),
+                operation=dice.choice((1, 2, 2, 2, 3, 4, 5, 5, 5, 5, 6, 7, 9)),
+                flags=dice.randrange(4),
+                buffer=dice.choice((0, 1 << 16, 0xFFFF_FFFF)),
+                forwarded=dice.choice((0, dice.getrandbits(32), dice.getrandbits(12))),
+            )
+            kind = RESET if dice.random() < 0.01 else CARRY
+            guest.link.sendall(message(kind, 1, header.pack(), data))
+            while select.select([guest.link], [], [], 0)[0]:
+                assert guest.link.recv(1 << 20), "the process has ended"
+            with suppress(OSError):
+                ends.append(listener.accept()[0])
+            with suppress(BrokenPipeError):  # there are too many
+                ends += [guest.program(b"")] if dice.random() < 0.2 else []
+            if ends:
+                do_something(ends, dice)
+        for end in ends:
+            end.close()
+    assert guest.thread.is_alive()
+    relay, until = guest.service._relay, time.monotonic() + WAIT
+    while relay._count or len(relay.exchange):  # what a program had said last may be read behind a reset
+        assert time.monotonic() < until
+        guest.link.sendall(message(RESET, 7))
+        assert guest.link.recv(1 << 20)
+        time.sleep(0.01)
+    assert not relay._by_connection and not relay._paused
