@@ -23,6 +23,8 @@ from guesthouse.version import __version__
 
 VERBS = {
     "run": "Run a guest on this terminal, a throw-away one or one that lasts.",
+    "exec": "Run a command in a guest that runs.",
+    "cp": "Copy files into a guest that runs, or out of it.",
     "guests": "List your guests.",
     "define": "Print or check the definition of a guest.",
     "profile": "Run a guest and tell where its time goes.",

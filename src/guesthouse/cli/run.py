@@ -21,7 +21,9 @@ from guesthouse.manager.run import Outcome, Streams, run_guest
 from guesthouse.manager.store import Image, ImageStore
 
 DEFAULT_IMAGE = "tiny"
-DEFINITIONS = "guesthouse.manager.guests"  # imported where a definition is named: most runs have none
+# Imported where a definition is named: most runs have none.
+DEFINITIONS = "guesthouse.manager.guests"
+RELAY = "guesthouse.manager.agent_relay"
 IMAGE_DISKS = "guesthouse.manager.image_disks"  # likewise where the image has a disk
 
 
@@ -61,7 +63,10 @@ def command(ctx: click.Context, /, image: str | None, name: str | None, **_: Any
     """
     with contextlib.ExitStack() as stack:
         guest = guest_of(image, name, given(ctx), stack)
-        outcome = run_guest(plan_of(guest, newline_for(guest)), Streams(say=say), guest.timeout)
+        plan = plan_of(guest, newline_for(guest))
+        if place := name or (image if is_place(image) else None):
+            plan = msgspec.structs.replace(plan, agent=agent_socket(place))
+        outcome = run_guest(plan, Streams(say=say), guest.timeout)
     if outcome.text:
         say(outcome.text)
     if guest.signature:
@@ -92,7 +97,7 @@ def guest_of(
         elif image is not None:
             raise UserError(f"There is a guest {name!r} already; leave {image!r} out to start it.")
         guest: GuestFile = definitions.load(name)
-    elif image is not None and ("/" in image or image.endswith(".toml")):
+    elif image is not None and is_place(image):
         guest = importlib.import_module(DEFINITIONS).load_path(Path(image))
     elif image is None and ("kernel" in fields or "firmware" in fields):
         guest = GuestFile()
@@ -102,6 +107,17 @@ def guest_of(
             fields = {**fields, "disks": (*guest.disks, *fields["disks"])}
     append = " ".join(filter(None, [guest.append, *environment_for(guest, fields), fields.get("append", "")]))
     return changed(guest, {**fields, "append": append})
+
+
+def is_place(image: str | None) -> bool:
+    """Whether an image is the folder or the file of a guest."""
+    return image is not None and ("/" in image or image.endswith(".toml"))
+
+
+def agent_socket(place: str) -> str:
+    """Where the agent of a guest that lasts is found while it runs."""
+    folder = importlib.import_module(DEFINITIONS).folder_of(place)
+    return str(importlib.import_module(RELAY).socket_of(folder))
 
 
 def environment_for(guest: GuestFile, fields: dict[str, Any]) -> list[str]:

@@ -190,10 +190,11 @@ DHCP=yes
 IPv6AcceptRA=yes
 """
 
-# Who has the agent run `apt-get` at once means the network that the machine has a card for: it is waited for a little.
+# Who has the agent run `apt-get` at once means the network: where the machine has a card (virtio's device 1), it is
+# waited for a little.
 AGENT_WAITS = """[Service]
-ExecStartPre=-/bin/sh -c 'for turn in $$(seq 75); do [ "$$(ls /sys/class/net)" = lo ] && break; \\
-    ip route show default | grep -q . && break; sleep 0.2; done'
+ExecStartPre=-/bin/sh -c 'grep -qx 0x0001 /sys/bus/virtio/devices/*/device || exit; \\
+    for turn in $$(seq 75); do ip route show default | grep -q . && break; sleep 0.2; done'
 """
 
 SOURCE = """Types: deb

@@ -8,7 +8,7 @@ from guesthouse.errors import UserError
 from guesthouse.guest import cpio, deb, tiny_init
 from guesthouse.guest.kernel_module import is_module, load_order, module_information, module_name
 
-RECIPE = 5
+RECIPE = 6
 """Counts up whenever the same packages would give another image, so that stored images are rebuilt."""
 
 SUITE = "trixie"

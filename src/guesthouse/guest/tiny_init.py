@@ -71,7 +71,8 @@ esac 2>/dev/null
 """
 
 SESSION = r"""#!/bin/sh
-# What image `tiny` is there for: a shell on the console, or the one command that the host sends. Then power off.
+# What image `tiny` is there for: a shell on the console, perhaps with the agent beside it, or the one command
+# that the host sends. Then power off.
 
 # The agent ends only where there is nobody to serve.
 serve_command() {
@@ -90,6 +91,7 @@ cd /root || exit
 read -r parameters </proc/cmdline
 case " $parameters " in
     *" guesthouse.command=1 "*) serve_command ;;
+    *" guesthouse.agent=1 "*) serve_command & serve_shell ;;
     *) serve_shell ;;
 esac
 poweroff

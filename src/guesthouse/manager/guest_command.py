@@ -12,6 +12,8 @@ from guesthouse.manager.agent.session import AgentSession
 
 PORT = protocol.PORT.decode()
 PARAMETERS = "guesthouse.command=1 quiet"
+AGENT_PARAMETER = "guesthouse.agent=1"
+"""Has an image that does not start its agent by itself do so, beside its shell."""
 NONCE = 1
 """Not random: nobody else has spoken to this guest, and runs with a counted clock are to repeat."""
 SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "TERM": 15}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from guesthouse.host.handover import LineLog
 from guesthouse.host.user_folders import told_plainly
-from guesthouse.manager.guest_command import PARAMETERS
+from guesthouse.manager.guest_command import AGENT_PARAMETER, PARAMETERS
 from guesthouse.manager.native_parts import hello_image
 from guesthouse.manager.protocol import Plan
 from guesthouse.virtual.devices.wires import CharacterBackend, PortBackend
@@ -24,7 +24,8 @@ def build_machine(
     network: Cable | None = None,
 ) -> Machine:
     """Open everything that the plan names, and put the guest into memory; raises UserError where that can't be."""
-    append = plan.append if plan.command is None else f"{PARAMETERS} {plan.append}".strip()
+    asked = PARAMETERS if plan.command is not None else AGENT_PARAMETER if plan.agent else ""
+    append = f"{asked} {plan.append}".strip()
     return Machine(
         kernel=hello_image() if plan.builtin else plan.kernel or None,
         initrd=plan.initrd or None,

@@ -58,6 +58,15 @@ def load_path(path: Path) -> GuestFile:
         raise UserError(f"{file} is no text in UTF-8 (byte {error.start}); save it so.") from error
 
 
+def folder_of(place: str) -> Path:
+    """The folder of a guest, from its name or where it lies; raises UserError where there is none."""
+    if "/" in place or place.endswith(".toml"):
+        load_path(Path(place))
+        return Path(place) if Path(place).is_dir() else Path(place).parent
+    load(place)
+    return _folder(place)
+
+
 def shown(name: str) -> tuple[Path, str]:
     """The folder of a guest and the text of its definition."""
     load(name)

@@ -24,7 +24,7 @@ class Plan(msgspec.Struct, frozen=True, tag="plan"):
     `reboot` false ends the run where the guest restarts. `command` holds the words of a command for the guest's
     agent (docs/guest-agent.md). `held` means that input is only given to the guest once the message `Begin` says how
     much there is (see `--clock instructions`). `newline` ends trace lines on standard error.
-    `profile` asks for samples.
+    `profile` asks for samples. `agent` names the socket at which the guest's agent is to be found.
     """
 
     kernel: str = ""
@@ -52,6 +52,7 @@ class Plan(msgspec.Struct, frozen=True, tag="plan"):
     gdb: GdbPort | None = None
     network: Network = Network()
     name: str = ""
+    agent: str = ""
     newline: str = "\n"
     profile: Sampling | None = None
 

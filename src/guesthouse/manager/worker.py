@@ -14,6 +14,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guesthouse.errors import UserError
@@ -46,10 +47,12 @@ from guesthouse.virtual.machine.stop import Stop as MachineStop
 
 if TYPE_CHECKING:
     from guesthouse.host.visitors import Visitors
+    from guesthouse.manager.agent_relay import AgentRelay
     from guesthouse.manager.guest_network import GuestNetwork
     from guesthouse.virtual.machine.network import Cable
 
 NETWORKS = "guesthouse.manager.guest_network"  # likewise
+RELAY = "guesthouse.manager.agent_relay"
 DEBUGGERS = "guesthouse.manager.debuggers"  # imported where it is asked for: sockets cost time at every start
 RETRY = 0.01
 """Seconds until input that the guest had no room for is offered again."""
@@ -77,6 +80,7 @@ class Worker:
         self._sampler: Sampler | None = None
         self._debuggers: Visitors | None = None
         self._network: GuestNetwork | None = None
+        self._relay: AgentRelay | None = None
         self._plan = Plan()
         self._thread: threading.Thread | None = None
         self._notices: deque[str] = deque()
@@ -154,12 +158,17 @@ class Worker:
             self._send(Note(problem))
         if plan.command is not None:
             self._command = GuestCommand(plan.command, self._output, self._errors, self._bell.ring)
-        ports = self._command.ports if self._command else None
+        elif plan.agent:
+            self._relay = import_module(RELAY).AgentRelay(self._loop, Path(plan.agent))
+        teller = self._command or self._relay
+        ports = teller.ports if teller else None
         link = self._join_network(plan) if plan.network.mode != "none" else None
         self._machine = machine = build_machine(plan, None if self._command else self._output, ports, link)
         machine.on_notice(self._tell)
         if self._command:
             self._command.attach(machine.ports[PORT])
+        if self._relay:
+            self._relay.connect(machine.ports[PORT])
         find_compile_service(machine)
         if plan.trace:
             self._log = open_trace(plan)
@@ -167,7 +176,9 @@ class Worker:
         if plan.gdb is not None:
             self._debuggers, sentence = import_module(DEBUGGERS).open_to_debuggers(self._loop, machine, plan.gdb)
             self._send(Note(sentence))
-        accepting = plan.gdb is not None or (self._network is not None and self._network.listens)
+        accepting = (
+            plan.gdb is not None or self._relay is not None or (self._network is not None and self._network.listens)
+        )
         self._send(Ready(confine([code_folder()], accepting=accepting)))
 
     def _join_network(self, plan: Plan) -> Cable:
