@@ -58,7 +58,11 @@ def test_a_guest_runs_once_and_is_told_from_one_that_does_not(guest: dict[str, d
     while (gone := call("exec", "one", "--", "true", **guest)).returncode != 2 or b"does not run" not in gone.stderr:
         assert time.monotonic() < deadline
         time.sleep(0.5)
-    for wrong, wanted in ((["exec", "two", "--", "true"], b"no guest"), (["exec", "one"], b"what to run"),
-                          (["cp", "a", "b"], b"in a guest"), (["exec", "one", "-e", "A", "--", "true"], b"no variable")):  # fmt: skip
+    for wrong, wanted in (
+        (["exec", "two", "--", "true"], b"no guest"),
+        (["exec", "one"], b"what to run"),
+        (["cp", "a", "b"], b"in a guest"),
+        (["exec", "one", "-e", "A", "--", "true"], b"no variable"),
+    ):
         refused = call(*wrong, **guest)
         assert refused.returncode == 2 and wanted in refused.stderr
