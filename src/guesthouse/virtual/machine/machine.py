@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
 
 from guesthouse.errors import UserError
-from guesthouse.guest.definition import Definition, File, Share, check, parse_size
+from guesthouse.guest.definition import Definition, Share, check, parse_size
 from guesthouse.virtual.devices.wires import CharacterBackend, PortBackend
 from guesthouse.virtual.machine import snapshot
 from guesthouse.virtual.machine.board import Devices
@@ -34,6 +34,7 @@ from guesthouse.virtual.machine.inspection import (
 )
 from guesthouse.virtual.machine.runner import Runner
 from guesthouse.virtual.machine.sampling import RATE, Sampler
+from guesthouse.virtual.machine.sources import Image, Source, disk_name, file_of
 from guesthouse.virtual.machine.statistics import statistics
 from guesthouse.virtual.machine.stop import Stop
 
@@ -46,19 +47,6 @@ if TYPE_CHECKING:
 GDB = "guesthouse.virtual.machine.gdb"
 SHARES = "guesthouse.virtual.machine.shares"
 SOCKETS = "guesthouse.virtual.machine.sockets"
-
-Source = bytes | str | Path
-
-
-class Image(Protocol):
-    """An image of the user's store."""
-
-    @property
-    def kernel(self) -> Path: ...
-    @property
-    def initrd(self) -> Path | None: ...
-    @property
-    def definition(self) -> Any: ...
 
 
 class Machine:
@@ -121,13 +109,13 @@ class Machine:
         definition = Definition(
             memory=parse_size(memory),
             cpus=cpus,
-            kernel=_file(kernel, raw or isinstance(kernel, bytes | bytearray)),
-            initrd=_file(initrd),
-            firmware=_file(firmware),
+            kernel=file_of(kernel, raw or isinstance(kernel, bytes | bytearray)),
+            initrd=file_of(initrd),
+            firmware=file_of(firmware),
             append=append,
             clock=clock,
             seed=seed,
-            disks=tuple(_disk_name(disk) for disk in disks),
+            disks=tuple(disk_name(disk) for disk in disks),
             ports=tuple(ports or ()),
             bus=bus,
             shares=tuple(shares),
@@ -409,18 +397,6 @@ class Machine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _file(source: Source | None, raw: bool = False) -> File:
-    if source is None:
-        return File()
-    return File(path=str(source), raw=raw) if isinstance(source, str | Path) else File(data=bytes(source), raw=raw)
-
-
-def _disk_name(disk: Disk) -> tuple[str, bool]:
-    if isinstance(disk, tuple):
-        return str(disk[0]), disk[1]
-    return (str(disk), False) if isinstance(disk, str | Path) else ("", disk.readonly)
 
 
 def _kinds(read: bool, write: bool) -> int:
