@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
@@ -120,6 +121,20 @@ class _Fork:
     def kill(self) -> None:
         if self._status is None:
             os.kill(self.pid, signal.SIGKILL)
+
+
+@contextmanager
+def whole_life() -> Iterator[None]:
+    """Do what the block does and end the process, without ceremony; where it fails, with a traceback and status 1."""
+    status = 1
+    try:
+        yield
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def _live(module: str, given: Sequence[int], name: str) -> None:

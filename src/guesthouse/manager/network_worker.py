@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 import msgspec
@@ -20,6 +21,7 @@ from guesthouse.host.network_loop import NetworkLoop
 from guesthouse.host.network_ports import GuestLink, Listener, UdpPort, bind, most_sockets
 from guesthouse.host.network_sockets import HostNetwork
 from guesthouse.host.resolvers import host_resolvers
+from guesthouse.host.worker_process import whole_life
 from guesthouse.manager.network_protocol import (
     ENCODER,
     TO_NETWORK,
@@ -146,17 +148,8 @@ def main(descriptors: Sequence[int]) -> None:
     """Serve with these descriptors (control, link), and end without ceremony."""
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
-    status = 1
-    try:
+    with whole_life(), suppress(BrokenPipeError):
         NetworkWorker(*descriptors).serve()
-        status = 0
-    except BrokenPipeError:
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
 
 
 if __name__ == "__main__":

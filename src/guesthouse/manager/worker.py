@@ -22,6 +22,7 @@ from guesthouse.host.channels import CHUNK, Inlet, Messages, Outlet
 from guesthouse.host.confinement import confine
 from guesthouse.host.handover import Bell, Handover, LineLog
 from guesthouse.host.loop import Loop
+from guesthouse.host.worker_process import whole_life
 from guesthouse.manager.guest_command import PORT, GuestCommand
 from guesthouse.manager.guest_machine import build_machine, find_compile_service, open_trace
 from guesthouse.manager.native_parts import cache_problem, code_folder
@@ -273,15 +274,8 @@ def main(descriptors: Sequence[int]) -> None:
     """Serve the run with these descriptors (socket, input, output, error output), and end without ceremony."""
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
-    status = 1
-    try:
+    with whole_life():
         Worker(*descriptors).serve()
-        status = 0
-    finally:
-        if status:
-            traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(status)
 
 
 if __name__ == "__main__":

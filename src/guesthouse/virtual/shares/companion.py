@@ -5,12 +5,12 @@ Run by `host.companion` with two descriptors: the socket and the folder. The fir
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 from guesthouse.host.answering import allow_descriptors, serve_requests
 from guesthouse.host.confinement import confine_to_folder
 from guesthouse.host.shared_folder import MOST_OPEN, Place, SharedFolder
+from guesthouse.host.worker_process import whole_life
 from guesthouse.virtual.shares.fids import MOST_FILES
 from guesthouse.virtual.shares.messages import HEAD, MOST_SIZE, OPTIONS
 from guesthouse.virtual.shares.ownership import Ownership
@@ -28,19 +28,12 @@ def open_server(folder: int, readonly: bool, uid: int, gid: int, descriptors: in
 def main(descriptors: Sequence[int]) -> None:
     """Serve the folder until the socket is closed, and end without ceremony."""
     link, folder = descriptors
-    status = 1
-    try:
+    with whole_life():
         readonly, uid, gid = OPTIONS.unpack(os.read(link, OPTIONS.size))
         server = open_server(folder, readonly, uid, gid, allow_descriptors())
         os.umask(0)
         confine_to_folder(folder, readonly)
         serve_requests(link, server.answer, HEAD.size, MOST_SIZE)
-        status = 0
-    finally:
-        if status:
-            traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(status)
 
 
 if __name__ == "__main__":

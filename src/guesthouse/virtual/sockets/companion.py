@@ -10,7 +10,6 @@ import os
 import socket
 import struct
 import sys
-import traceback
 from collections.abc import Sequence
 
 from guesthouse.host.answering import Incoming, allow_descriptors
@@ -18,6 +17,7 @@ from guesthouse.host.channels import CHUNK, Outlet
 from guesthouse.host.confinement import confine_to_sockets
 from guesthouse.host.guest_sockets import LONGEST_NAME, End, accept_end, dial_end
 from guesthouse.host.loop import Loop
+from guesthouse.host.worker_process import whole_life
 from guesthouse.virtual.sockets.packets import LARGEST, MESSAGE, RESET, RESET_DONE, message
 from guesthouse.virtual.sockets.relay import Relay
 
@@ -89,8 +89,7 @@ class Service:
 def main(descriptors: Sequence[int]) -> None:
     """Carry connections on until the socket is closed, and end without ceremony."""
     link, listening, folder = descriptors
-    status = 1
-    try:
+    with whole_life():
         name = NAME.unpack(os.read(link, NAME.size))[0].rstrip(b"\0")
         most = min(MOST_CONNECTIONS, allow_descriptors() // 2)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, listening)
@@ -98,12 +97,6 @@ def main(descriptors: Sequence[int]) -> None:
         confine_to_sockets(folder)
         os.close(folder)
         service.serve()
-        status = 0
-    finally:
-        if status:
-            traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(status)
 
 
 if __name__ == "__main__":
