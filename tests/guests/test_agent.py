@@ -13,7 +13,6 @@ import pytest
 from guesthouse import AgentPort, Machine, Reason, image
 from guesthouse.manager.agent.command import Size
 from guesthouse.manager.agent.machine_port import MachineAgent
-from guesthouse.manager.store import ImageStore
 
 COMMAND = "guesthouse.command=1 quiet"
 MKFS = shutil.which("mkfs.ext4") or shutil.which("mkfs.ext4", path="/sbin:/usr/sbin")
@@ -21,7 +20,6 @@ MKFS = shutil.which("mkfs.ext4") or shutil.which("mkfs.ext4", path="/sbin:/usr/s
 pytestmark = [
     pytest.mark.boot,
     pytest.mark.slow,
-    pytest.mark.skipif("tiny" not in ImageStore().names(), reason="image tiny is not there: guesthouse pull tiny"),
 ]
 
 

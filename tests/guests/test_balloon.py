@@ -8,12 +8,10 @@ import pytest
 import guesthouse
 from guesthouse import Machine, UserError
 from guesthouse.host.residency import Residency
-from guesthouse.manager.store import ImageStore
 
 pytestmark = [
     pytest.mark.boot,
     pytest.mark.slow,
-    pytest.mark.skipif("tiny" not in ImageStore().names(), reason="image tiny is not there: guesthouse pull tiny"),
 ]
 MIB = 1 << 20
 FILE = 100 * MIB

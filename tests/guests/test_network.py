@@ -17,13 +17,11 @@ from scapy.utils import rdpcap
 
 import guesthouse
 from guesthouse import Machine, NetworkPort
-from guesthouse.manager.store import ImageStore
 from tests.cli.programs import ENVIRONMENT, PROGRAM, call
 
 pytestmark = [
     pytest.mark.boot,
     pytest.mark.slow,
-    pytest.mark.skipif("tiny" not in ImageStore().names(), reason="image tiny is not there: guesthouse pull tiny"),
 ]
 
 PROMPT = ":~# "

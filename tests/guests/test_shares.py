@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from guesthouse.manager.store import ImageStore
 from tests.cli.programs import call
 
 pytestmark = [
     pytest.mark.boot,
     pytest.mark.slow,
-    pytest.mark.skipif("tiny" not in ImageStore().names(), reason="image tiny is not there: guesthouse pull tiny"),
 ]
 COMPILER = shutil.which("riscv64-linux-gnu-gcc")
 MOUNT = "mkdir /mnt/d && mount -t 9p -o trans=virtio,version=9p2000.L{options} data /mnt/d && cd /mnt/d || exit 99\n"

@@ -16,14 +16,12 @@ import pytest
 import guesthouse
 from guesthouse import Machine
 from guesthouse.guest import cpio
-from guesthouse.manager.store import ImageStore
 from tests.cli.programs import ENVIRONMENT, PROGRAM
 
 COMPILER = shutil.which("riscv64-linux-gnu-gcc")
 pytestmark = [
     pytest.mark.boot,
     pytest.mark.slow,
-    pytest.mark.skipif("tiny" not in ImageStore().names(), reason="image tiny is not there: guesthouse pull tiny"),
     pytest.mark.skipif(not COMPILER, reason="no riscv64-linux-gnu-gcc: apt-get install gcc-riscv64-linux-gnu"),
 ]
 MOUNT = "mkdir /mnt/d && mount -t 9p -o trans=virtio,version=9p2000.L data /mnt/d && cd /mnt/d || exit 99\n"
