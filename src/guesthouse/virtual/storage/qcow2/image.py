@@ -1,6 +1,5 @@
 """A QCOW2 image, open as a block backend."""
 
-import errno
 from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -8,12 +7,14 @@ from typing import Any, ClassVar, NamedTuple
 from guesthouse.errors import UserError
 from guesthouse.virtual.storage.block import Extent, Image, check_range, check_write, length_of
 from guesthouse.virtual.storage.qcow2.buffers import clear, part
+from guesthouse.virtual.storage.qcow2.check import check
 from guesthouse.virtual.storage.qcow2.compression import Compression
 from guesthouse.virtual.storage.qcow2.guard import Guard
 from guesthouse.virtual.storage.qcow2.header import BITMAPS, BITMAPS_VALID, CORRUPT, DIRTY, LAZY_REFCOUNTS, parse_header
 from guesthouse.virtual.storage.qcow2.mapping import COMPRESSED, COPIED, ZERO, Mapping
 from guesthouse.virtual.storage.qcow2.refcounts import OFFSET, Refcounts, broken
 from guesthouse.virtual.storage.raw import File
+from guesthouse.virtual.storage.reports import Report
 
 ZEROS = 1 << 20
 
@@ -43,6 +44,7 @@ class Qcow2Image:
         self.guard = Guard()
         self.compression = Compression(file, self.header)
         self.bits = self.header.cluster_bits
+        self.was_dirty = bool(self.header.incompatible & DIRTY)
         self.l2_mask = (1 << self.header.l2_bits) - 1
         if not readonly:
             self._begin()
@@ -54,8 +56,17 @@ class Qcow2Image:
             header.autoclear = 0
             header.set_extension(BITMAPS, None)
             self.file.pwritev([header.pack()], 0)
-        if header.compatible & LAZY_REFCOUNTS and not header.incompatible & DIRTY:
+        if self.lazy and not self.was_dirty:
             self.set_dirty(True)
+
+    @property
+    def lazy(self) -> bool:
+        """Whether the image's owner allows refcounts that are written late."""
+        return bool(self.header.compatible & LAZY_REFCOUNTS)
+
+    def check(self, repair: bool = False) -> Report:
+        """Look whether the image is sound, and mend it where asked to."""
+        return check(self, repair)
 
     def set_dirty(self, dirty: bool) -> None:
         """Write the dirty bit, which says that the refcounts may be wrong."""
@@ -371,21 +382,21 @@ class Qcow2Image:
             "snapshots": header.snapshots,
         }
 
+    def settle(self) -> None:
+        """Write all that waits, so that the file is what it would be once closed."""
+        if self._readonly:
+            return
+        with self.guard.exclusive():
+            self.flush()
+            self.counts.write()
+            if self.header.incompatible & DIRTY:
+                self.set_dirty(False)
+
     def close(self) -> None:
         """Write what waits, close and unlock the files, also where writing fails."""
         try:
-            if not self._readonly:
-                with self.guard.exclusive():
-                    self.flush()
-                    self.counts.write()
-                    if self.header.incompatible & DIRTY:
-                        self.set_dirty(False)
+            self.settle()
         finally:
             self.file.close()
             if self.backing is not None:
                 self.backing.close()
-
-
-def full(error: OSError) -> bool:
-    """Whether a request failed only as the host's disk is full, so that it can be made again later."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -94,6 +94,10 @@ class Refcounts:
         block = self._load(cluster // self.per_block)
         return block[cluster % self.per_block] if block is not None else 0
 
+    def block(self, index: int) -> "array[int]":
+        """The counts of a block, none where there is no block."""
+        return self._load(index) or array("B")
+
     def set(self, cluster: int, count: int) -> None:
         """Set a count; raises `OSError` for one that is too large."""
         if not 0 <= count <= self.most:
@@ -122,14 +126,18 @@ class Refcounts:
                 return
         elif place in self.metadata:
             raise broken("a table in a cluster that counts as free")
+        self.put_block(index, place)
+        if inside:
+            self.blocks[index][place % self.per_block] = 1
+
+    def put_block(self, index: int, place: int) -> None:
+        """Have an empty block in a cluster, which it does not count yet."""
         self.blocks[index] = self._unpack(bytes(self.header.cluster))
         self.table[index] = place << self.header.cluster_bits
         self.entries.add(index)
         self.dirty.add(index)
         self.metadata.add(place)
         self.unused = max(self.unused, place + 1)
-        if inside:
-            self.blocks[index][place % self.per_block] = 1
 
     def _grow(self, index: int) -> None:
         """Make the table long enough for a block with a number, and find it another place."""
