@@ -36,7 +36,7 @@ class Walk:
 
     def possible(self, offset: int) -> bool:
         """Whether a cluster can be at an offset."""
-        return offset % self.cluster == 0 and offset >> self.bits < self.behind
+        return offset % self.cluster == 0 and 0 < offset < self.image.file.size
 
     def walk(self) -> None:
         """Count everything."""

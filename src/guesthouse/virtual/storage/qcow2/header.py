@@ -114,7 +114,7 @@ def parse_header(file: File, described: str = "The QCOW2 image") -> Header:
         rest = read_at(file, 104, header.length - 104)
         header.compression, header.unknown = (rest[0] if rest else 0), rest[8:]
     _check_features(header, crypt, described)
-    _check_places(header, described)
+    _check_places(header, file.size, described)
     first = read_at(file, 0, header.cluster)
     header.extensions = _extensions(first, header.length, name_at or header.cluster, described)
     if name_at:
@@ -136,12 +136,12 @@ def _check_features(header: Header, crypt: int, described: str) -> None:
         raise UserError(f"{described} needs features that are not known ({unknown:#x}); convert it with a newer tool.")
 
 
-def _check_places(header: Header, described: str) -> None:
+def _check_places(header: Header, behind: int, described: str) -> None:
     """Refuse tables that can't be where, or as large as, the header says."""
-    most = 1 << 56
     aligned = (header.l1_offset | header.table_offset | header.snapshots_offset) % header.cluster == 0
     bounded = header.l1_size * 8 <= MOST_L1 and header.table_clusters << header.cluster_bits <= MOST_L1
-    inside = max(header.l1_offset, header.table_offset, header.snapshots_offset) < most
+    ends = (header.l1_offset + header.l1_size * 8, header.table_offset + 8, header.snapshots_offset)
+    inside = max(ends) <= behind + header.cluster
     here = (not header.l1_size or header.l1_offset) and header.table_offset and header.table_clusters
     if header.size > 1 << 62 or header.l1_needed(header.size) * 8 > MOST_L1:
         raise UserError(f"{described} is too large for its clusters; no disk of {header.size} bytes can be used.")

@@ -203,7 +203,7 @@ class Qcow2Image:
             while count < most and entries[count] == entry + (count << bits):
                 count += 1
             place = (entry & OFFSET) >> bits
-            if (entry & OFFSET) % self.header.cluster or not place:
+            if (entry & OFFSET) % self.header.cluster or not place or place + count > self.counts.unused:
                 raise broken("a cluster in no possible place")
             if not self.counts.metadata.isdisjoint(range(place, place + count)):
                 raise broken("data where a table is")
@@ -266,9 +266,9 @@ class Qcow2Image:
             return data, position
         first, second = bytearray(head), bytearray(tail)
         for run in before:
-            self._read(run, part([first], run.offset - (at - head), run.length))
+            self._read(run, part([memoryview(first)], run.offset - (at - head), run.length))
         for run in after:
-            self._read(run, part([second], run.offset - at - length, run.length))
+            self._read(run, part([memoryview(second)], run.offset - at - length, run.length))
         return [memoryview(first), *data, memoryview(second)], position - head
 
     def _blank(self, run: Run) -> bool:
@@ -281,7 +281,7 @@ class Qcow2Image:
         self._without_data(offset, length, unmap, exactly=True)
 
     def discard(self, offset: int, length: int) -> None:
-        """Give whole clusters back; they read as zeros, except in version 2 on a backing file, where nothing is done."""
+        """Give whole clusters back; they read as zeros, though version 2 keeps them on a backing file."""
         check_write(self, offset, length)
         self._without_data(offset, length, True, exactly=False)
 

@@ -57,7 +57,7 @@ class Mapping:
         offset = self.l1[index] & OFFSET
         if not offset:
             return None
-        if offset % self.header.cluster:
+        if offset % self.header.cluster or offset >= self.file.size:
             raise broken("an L2 table in no possible place")
         if len(self.tables) * self.header.cluster > KEPT:
             for old in [old for old in self.tables if old not in self.dirty]:

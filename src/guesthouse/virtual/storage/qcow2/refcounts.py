@@ -63,7 +63,7 @@ class Refcounts:
         if block is not None or index >= len(self.table) or not self.table[index]:
             return block
         offset = self.table[index]
-        if offset % self.header.cluster or offset >> 56:
+        if offset % self.header.cluster or offset >= self.file.size:
             raise broken("a refcount block in no possible place")
         block = self._unpack(read_at(self.file, offset, self.header.cluster))
         if len(self.blocks) * self.header.cluster > KEPT:
