@@ -49,6 +49,12 @@ class HostFile:
         return self._fd
 
     @property
+    def identity(self) -> tuple[int, int]:
+        """The file's device and inode, the same for all its names."""
+        status = os.fstat(self._fd)
+        return status.st_dev, status.st_ino
+
+    @property
     def size(self) -> int:
         """The length in bytes."""
         return os.lseek(self._fd, 0, os.SEEK_END)

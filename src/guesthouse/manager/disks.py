@@ -19,11 +19,14 @@ from guesthouse.virtual.storage.copying import (
     first_difference,
 )
 from guesthouse.virtual.storage.formats import SUBFORMATS, named, open_disk, writer
+from guesthouse.virtual.storage.qcow2.create import create as create_qcow2
+from guesthouse.virtual.storage.qcow2.create import open_qcow2
 from guesthouse.virtual.storage.raw import RawImage
 from guesthouse.virtual.storage.reports import Report
 
 LARGEST = (1 << 63) - 512
 SUBFORMAT = "subformat"
+QCOW2_OPTIONS = ("cluster_size", "refcount_bits", "compat", "lazy_refcounts", "backing_file", "backing_fmt")
 SUFFIXES = {"b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50, "e": 1 << 60}
 
 
@@ -68,10 +71,13 @@ def _made(path: Path, kind: str, size: int, options: Mapping[str, str], sparse: 
     """An image while it is written: takes the content."""
     kind = named(kind)
     subformat = _subformat(kind, options)
-    if kind == "qcow2":
-        raise UserError("qcow2 images can't be written yet; choose raw, vmdk, vdi or vpc.")
     with new_file(path) as file:
-        if kind == "raw":
+        if kind == "qcow2":
+            create_qcow2(file, size, **qcow2_options(options))
+            image = open_qcow2(file)
+            yield ImageTarget(image, sparse)
+            image.settle()
+        elif kind == "raw":
             file.truncate(size)
             yield ImageTarget(RawImage(file), sparse)
         else:
@@ -80,8 +86,25 @@ def _made(path: Path, kind: str, size: int, options: Mapping[str, str], sparse: 
             making.finish()
 
 
+def qcow2_options(options: Mapping[str, str]) -> dict[str, Any]:
+    """What was asked for by `-o`, under the names that qemu-img has, for `create` of qcow2."""
+    found: dict[str, Any] = {}
+    if "cluster_size" in options:
+        found["cluster_size"] = size_in_bytes(options["cluster_size"])
+    if "refcount_bits" in options:
+        found["refcount_bits"] = int(options["refcount_bits"]) if options["refcount_bits"].isdecimal() else 0
+    if "compat" in options:
+        found["version"] = {"0.10": 2, "1.1": 3, "v2": 2, "v3": 3}.get(options["compat"], 0)
+    if "lazy_refcounts" in options:
+        found["lazy_refcounts"] = options["lazy_refcounts"] == "on"
+    for name in ("backing_file", "backing_fmt"):
+        if name in options:
+            found[{"backing_file": "backing", "backing_fmt": "backing_format"}[name]] = options[name]
+    return found
+
+
 def _subformat(kind: str, options: Mapping[str, str]) -> str | None:
-    known = (SUBFORMAT,) if kind in SUBFORMATS else ()
+    known = (SUBFORMAT,) if kind in SUBFORMATS else QCOW2_OPTIONS if kind == "qcow2" else ()
     for name in options:
         if name not in known:
             text = f"it has: {', '.join(known)}" if known else "it has none"

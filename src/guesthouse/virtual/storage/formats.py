@@ -70,11 +70,7 @@ def open_disk(path: str, kind: str | None = None, readonly: bool = True) -> Imag
     """
     kind = kind or probe(path)
     if kind == "qcow2":
-        image = open_image(path, readonly)
-        if image.format != "qcow2":
-            image.close()
-            raise UserError(f"{path} is a qcow2 image, which can't be read yet; convert it with `qemu-img convert`.")
-        return image
+        return open_image(path, readonly, kind)
     file = HostFile(path, readonly or kind != "raw")
     try:
         return _opened(file, kind, readonly)

@@ -7,6 +7,8 @@ from guesthouse.errors import UserError
 from guesthouse.virtual.storage.block import SECTOR, Extent, check_range, check_write, length_of
 
 ZEROS = 1 << 20
+DECEIVING = b"QFI\xfb"
+"""A guest that can write this to a disk opened by its bytes would next time choose what files of the host it is."""
 
 
 class File(Protocol):
@@ -43,9 +45,11 @@ class RawImage:
 
     format: ClassVar[str] = "raw"
 
-    def __init__(self, file: File, readonly: bool = False) -> None:
+    def __init__(self, file: File, readonly: bool = False, probed: bool = False) -> None:
+        """Take over an open file; `probed`: nobody but its first bytes said that it is raw."""
         self.file = file
         self._readonly = readonly
+        self._probed = probed
         self._size = -(-file.size // SECTOR) * SECTOR
         if not self._size:
             raise UserError("The disk image is empty; give it a size first, for example with `truncate -s 1G FILE`.")
@@ -72,6 +76,8 @@ class RawImage:
     def writev(self, offset: int, buffers: Sequence[bytes | memoryview]) -> None:
         """Write the buffers, in order; raises `OSError` outside the disk or where it is read-only."""
         check_write(self, offset, length_of(buffers))
+        if self._probed and not offset and next((bytes(part[:4]) for part in buffers if len(part)), b"") == DECEIVING:
+            raise OSError("this would make the disk look like another format; name its format to allow it")
         self.file.pwritev(buffers, offset)
 
     def write_zeroes(self, offset: int, length: int, unmap: bool) -> None:
