@@ -230,6 +230,10 @@ class Worker:
         signature = machine.signature(self._plan.signature_granularity) if self._plan.signature else None
         statistics = run_statistics(machine, time.thread_time() + machine.thread_seconds)
         profile = profile_of(machine, self._sampler) if self._sampler else None
+        try:
+            machine.write_out()
+        except OSError as error:
+            self._tell(f"The last that the guest wrote to its disks is lost: {error.strerror or error}.")
         machine.leave_wishes()
         return Ended(status & 0xFF, text, statistics, signature, profile)
 

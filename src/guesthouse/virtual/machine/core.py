@@ -312,6 +312,13 @@ class Core:
             raise UserError(f"A guest of {self.memory.size} bytes can't give up {size}; ask for less.")
         balloon.resize(size)
 
+    def write_out(self) -> None:
+        """See `Machine.write_out`."""
+        self.work.wait()
+        for image in self._opened:
+            if not image.readonly:
+                image.flush()
+
     def resize_disk(self, number: int, size: int) -> None:
         """See `Machine.resize_disk`."""
         disks = [function for function in self._functions() if isinstance(function, VirtioBlock)]

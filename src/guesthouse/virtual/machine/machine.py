@@ -291,6 +291,13 @@ class Machine:
         """Call back, from the machine's thread, with sentences for the user: why the guest waits, that it goes on."""
         self._core.work.notice = callback
 
+    def write_out(self) -> None:
+        """Have everything that the guest wrote in its disk images, as when a computer is switched off (or by `close`).
+
+        Raises `OSError` where the host does not take it.
+        """
+        self._core.write_out()
+
     def resize_disk(self, number: int, size: int) -> None:
         """Set the capacity in bytes of a disk, counted from 0; the guest hears of it. For the machine's own thread.
 
