@@ -5,7 +5,7 @@ from importlib import import_module
 from guesthouse.errors import UserError
 from guesthouse.host.files import HostFile
 from guesthouse.virtual.storage.block import Image
-from guesthouse.virtual.storage.raw import RawImage
+from guesthouse.virtual.storage.raw import RawImage, read_at
 
 QCOW2 = "guesthouse.virtual.storage.qcow2.chain"  # imported where there is one: that takes longer than to open it
 QCOW2_MAGIC = b"QFI\xfb"
@@ -21,7 +21,7 @@ def open_image(
     """
     file = HostFile(path, readonly)
     try:
-        if kind == "qcow2" or (kind is None and first_bytes(file) == QCOW2_MAGIC):
+        if kind == "qcow2" or (kind is None and read_at(file, 0, len(QCOW2_MAGIC)) == QCOW2_MAGIC):
             image: Image = import_module(QCOW2).open_chain(file, readonly, chain, open_image)
             return image
         if kind not in (None, "raw"):
@@ -33,10 +33,3 @@ def open_image(
     except BaseException:
         file.close()
         raise
-
-
-def first_bytes(file: HostFile) -> bytes:
-    """The four bytes that tell a format."""
-    magic = bytearray(4)
-    file.preadv([memoryview(magic)], 0)
-    return bytes(magic)

@@ -40,6 +40,13 @@ class File(Protocol):
         """Close and unlock the file."""
 
 
+def read_at(file: File, offset: int, length: int) -> bytes:
+    """Bytes of a file, zeros behind its end."""
+    data = bytearray(length)
+    file.preadv([memoryview(data)], offset)
+    return bytes(data)
+
+
 class RawImage:
     """A raw image as a block backend; a last part-sector reads as if filled up with zeros."""
 

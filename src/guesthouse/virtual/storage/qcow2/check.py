@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from guesthouse.virtual.storage.qcow2.header import CORRUPT, read_at
+from guesthouse.virtual.storage.qcow2.header import CORRUPT
 from guesthouse.virtual.storage.qcow2.mapping import COMPRESSED, COPIED
 from guesthouse.virtual.storage.qcow2.refcounts import OFFSET, load
 from guesthouse.virtual.storage.qcow2.snapshots import snapshots
+from guesthouse.virtual.storage.raw import read_at
 from guesthouse.virtual.storage.reports import Report
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import struct
 import msgspec
 
 from guesthouse.errors import UserError
-from guesthouse.virtual.storage.raw import File
+from guesthouse.virtual.storage.raw import File, read_at
 
 MAGIC = b"QFI\xfb"
 DIRTY, CORRUPT, EXTERNAL_DATA, COMPRESSION, EXTENDED_L2 = 1, 2, 4, 8, 16
@@ -86,13 +86,6 @@ class Header(msgspec.Struct):
         if len(data) > self.cluster:
             raise UserError("The image's header has no room for that; use larger clusters or a shorter backing name.")
         return data.ljust(min(self.cluster, -(-len(data) // 512) * 512), b"\0")
-
-
-def read_at(file: File, offset: int, length: int) -> bytes:
-    """Bytes of a file, zeros behind its end."""
-    data = bytearray(length)
-    file.preadv([memoryview(data)], offset)
-    return bytes(data)
 
 
 def parse_header(file: File, described: str = "The QCOW2 image") -> Header:

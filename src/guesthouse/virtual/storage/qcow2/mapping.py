@@ -6,9 +6,9 @@ tables; a flush; entries that point to them; a flush; only then are clusters tha
 
 from array import array
 
-from guesthouse.virtual.storage.qcow2.header import DIRTY, LAZY_REFCOUNTS, Header, read_at
+from guesthouse.virtual.storage.qcow2.header import DIRTY, LAZY_REFCOUNTS, Header
 from guesthouse.virtual.storage.qcow2.refcounts import OFFSET, Refcounts, broken, dump, load
-from guesthouse.virtual.storage.raw import File
+from guesthouse.virtual.storage.raw import File, read_at
 
 COPIED = 1 << 63
 COMPRESSED = 1 << 62

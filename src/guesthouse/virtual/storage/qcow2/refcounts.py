@@ -7,8 +7,8 @@ import errno
 import sys
 from array import array
 
-from guesthouse.virtual.storage.qcow2.header import Header, read_at
-from guesthouse.virtual.storage.raw import File
+from guesthouse.virtual.storage.qcow2.header import Header
+from guesthouse.virtual.storage.raw import File, read_at
 
 OFFSET = 0x00FFFFFFFFFFFE00
 KEPT = 8 << 20

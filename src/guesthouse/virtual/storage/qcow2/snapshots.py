@@ -5,8 +5,8 @@ import struct
 import msgspec
 
 from guesthouse.errors import UserError
-from guesthouse.virtual.storage.qcow2.header import Header, read_at
-from guesthouse.virtual.storage.raw import File
+from guesthouse.virtual.storage.qcow2.header import Header
+from guesthouse.virtual.storage.raw import File, read_at
 
 FIXED = struct.Struct(">QIHHIIQII")
 
